@@ -1,0 +1,84 @@
+// A communicator of the program: an object of the engine's own, with no Open MPI counterpart.
+//
+// The handle that the program holds is the object's address, but for MPI_COMM_WORLD and
+// MPI_COMM_SELF, whose handles are Open MPI's and mean the engine's objects.
+#pragma once
+
+#include <mpi.h>
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "pmpi/group.h"
+
+namespace ftmpi {
+
+struct Topology;     // pmpi/topology.h
+struct MatchQueue;   // pmpi/match_queue.h
+
+enum class Context : std::uint8_t { kPointToPoint = 0, kCollective = 1 };
+
+struct Communicator {
+  static constexpr std::uint32_t kMagic = 0x4d4d4f43;
+
+  std::uint32_t magic = kMagic;
+  bool inter = false;
+  int rank = 0;                 // this process's rank in local_group
+  int size = 1;                 // of local_group
+  std::uint64_t id = 0;         // the same at all members, unique at each of them
+  GroupPointer local_group;
+  GroupPointer remote_group;    // what a destination rank counts in: local_group if not inter
+  MatchQueue* match[2] = {nullptr, nullptr};  // by Context; owned by the engine
+  std::uint32_t collective_sequence = 0;      // collectives started so far (blocking or not)
+  std::uint32_t child_sequence = 0;           // communicators derived so far
+  // For an intercommunicator: the intracommunicator of the local group (for its collectives).
+  std::shared_ptr<Communicator> local_communicator;
+  // An Open MPI communicator made by dynamic processes (spawn, accept, join, get_parent): every
+  // operation on it is passed through. MPI_COMM_NULL for the engine's own.
+  MPI_Comm foreign = MPI_COMM_NULL;
+  // An Open MPI communicator with the same members, made when RMA or MPI-IO first needs one.
+  MPI_Comm shadow = MPI_COMM_NULL;
+  MPI_Errhandler errhandler = MPI_ERRORS_ARE_FATAL;
+  std::string name;
+  MPI_Info info = MPI_INFO_NULL;
+  std::map<int, void*> attributes;  // keyval -> attribute value
+  std::unique_ptr<Topology> topology;
+  int references = 1;           // the program's handle, and each pending operation
+  bool freed = false;           // the program called MPI_Comm_free
+
+  Communicator();
+  ~Communicator();
+  Communicator(const Communicator&) = delete;
+  Communicator& operator=(const Communicator&) = delete;
+
+  [[nodiscard]] int remote_size() const { return remote_group->size(); }
+  // World rank of rank `peer` of the remote group.
+  [[nodiscard]] int PeerWorldRank(int peer) const { return remote_group->WorldRank(peer); }
+  [[nodiscard]] MPI_Comm handle();
+};
+
+extern Communicator* g_world;  // MPI_COMM_WORLD's object, from MPI_Init to MPI_Finalize
+extern Communicator* g_self;
+
+// The object behind a handle, or null: not a valid communicator (MPI_ERR_COMM).
+inline Communicator* FindCommunicator(MPI_Comm handle) {
+  if (__builtin_expect(handle == MPI_COMM_WORLD, 1)) return g_world;
+  if (handle == MPI_COMM_SELF) return g_self;
+  if (handle == MPI_COMM_NULL || handle == nullptr) return nullptr;
+  auto* communicator = reinterpret_cast<Communicator*>(handle);
+  return communicator->magic == Communicator::kMagic ? communicator : nullptr;
+}
+
+// Reports an MPI error on a communicator as its error handler says (null: MPI_COMM_WORLD's) and
+// returns the code for the caller to return. `function` is the MPI function's name.
+int RaiseError(Communicator* communicator, int error_code, const char* function);
+
+// Makes world and self (MPI_Init), and takes them down.
+void CreatePredefinedCommunicators(int rank, int size);
+void DestroyPredefinedCommunicators();
+void RetainCommunicator(Communicator* communicator);
+void ReleaseCommunicator(Communicator* communicator);  // destroys the object with the last reference
+
+}  // namespace ftmpi

@@ -1,0 +1,84 @@
+// The message engine: all point-to-point traffic of the rank, with its own matching, over one wire.
+//
+// Every function expects the engine's lock (EngineLock at each MPI entry point; a no-op unless the
+// program runs with MPI_THREAD_MULTIPLE).
+#pragma once
+
+#include <mpi.h>
+
+#include <cstdint>
+
+#include "pmpi/capture.h"
+#include "pmpi/communicator.h"
+#include "pmpi/request.h"
+
+namespace ftmpi {
+
+// Held during each MPI call of the program. Wait loops release it between two polls.
+class EngineLock {
+ public:
+  EngineLock();
+  ~EngineLock();
+  EngineLock(const EngineLock&) = delete;
+  EngineLock& operator=(const EngineLock&) = delete;
+};
+
+// Where a send belongs in the channel's numbering: program order (SSN), or a schedule, whose sends
+// happen when progress is made and are numbered within (communicator, tag) instead.
+enum class Lane : std::uint8_t { kProgram, kSchedule };
+
+namespace engine {
+
+// World rank and size of this process.
+int Rank();
+int Size();
+
+// --- Requests ---------------------------------------------------------------------------------
+// A request object from the free list; not linked anywhere.
+Request* NewRequest(RequestKind kind, Communicator* communicator);
+// Gives a request object back. It must be inactive.
+void DeleteRequest(Request* request);
+// Marks a request complete (schedules, generalised requests), wakes its owner if it has one.
+void CompleteRequest(Request* request);
+
+// --- Starting ---------------------------------------------------------------------------------
+// Starts what `request` (kSend or kReceive, filled in) describes. Never blocks. A send in kSchedule
+// lane or context sets request->schedule_lane / context before.
+void StartSend(Request* request);
+void StartReceive(Request* request);
+
+// Convenience for collectives: makes and starts a request in the collective context of
+// `communicator`. `peer` is a rank in its remote group, `tag` the collective's sequence number.
+// `owner` may be null. Buffers are read or written until completion.
+Request* CollectiveSend(const void* buffer, int count, MPI_Datatype datatype, int peer, int tag,
+                        Communicator* communicator, Lane lane, ScheduleOwner* owner);
+Request* CollectiveReceive(void* buffer, int count, MPI_Datatype datatype, int peer, int tag,
+                           Communicator* communicator, ScheduleOwner* owner);
+
+// --- Completing -------------------------------------------------------------------------------
+// One poll of the wire; moves everything that can be moved. True: something was done.
+bool Progress();
+// Polls until request->complete; yields as Open MPI yields. Does not delete the request.
+void Wait(Request* request);
+// Calls Progress until `done()`; for other waits.
+template <typename Done>
+void WaitUntil(Done done);
+// One round of a wait loop: progress, and between polls yield and let other threads in.
+void WaitStep(std::uint32_t* idle);
+
+// Queues a schedule for its first Advance() at the next Progress (or to try again).
+void QueueSchedule(ScheduleOwner* schedule);
+
+template <typename Done>
+void WaitUntil(Done done) {
+  std::uint32_t idle = 0;
+  while (!done()) WaitStep(&idle);
+}
+
+// --- Notices ----------------------------------------------------------------------------------
+// Says once per `what` and job, on rank 0's stderr (or each rank's own with `everywhere`), that
+// recovery can't cross this point. `what` is the MPI function's or feature's name.
+void NoticeUnrecoverable(const char* what);
+
+}  // namespace engine
+}  // namespace ftmpi
