@@ -24,6 +24,13 @@ enum class EventKind : std::uint8_t {
                       // detail = the index
   kProbe = 5,         // a blocking wildcard probe: ordinal = which, source, value = SSN
   kValue = 6,         // a value from outside (time): ordinal = which, value = its 64 bits
+  kDependency = 7,    // no event and no state interval of its own: an increase of the rank's
+                      // dependency vector (thesis 2.1.1), in the rank's own event log. index = the
+                      // own state interval from which on it holds, source = the other rank, value =
+                      // the other rank's state interval, detail = 1 if it came with the event that
+                      // starts interval `index`, 0 if later in it (named receive). Written in
+                      // optimistic mode when there are several failure units; written in the other
+                      // modes it lets recovery decide beyond the losses that the mode promises.
 };
 
 struct Determinant {

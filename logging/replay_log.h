@@ -19,6 +19,9 @@ struct ReplayLog {
   std::uint32_t epoch = 0;             // the epoch that starts with this replay
   std::uint64_t recovered_interval = 0;  // the rank is to reach this state interval: determinants
                                          // 1..recovered_interval follow, in order of index
+  std::uint64_t payload_interval = 0;  // what the rank's payload log holds of messages sent in later
+                                       // intervals is dropped; recovered_interval, or one less when
+                                       // a named receive in that interval took an orphan message
   std::uint64_t poll_failures = 0;     // polling calls that said no after the last event (folded run
                                        // that had no determinant yet); known for surviving nodes only
   bool payload_log_survives = false;   // the rank's payload log is on the node it is started on
