@@ -1,15 +1,21 @@
 // The sender-based payload log of one rank: every message that it sent, in node-local shared memory
 // files that outlive the process. Format: logging/PAYLOAD_LOG.md.
 //
-// A record is built once, in place, and sent from there: Reserve() gives room for header and payload,
-// Commit() makes the record count. Records lie in segments (files); when the segments' memory reaches
-// the limit, the oldest segment without a pinned record is written to the spill directory (with
-// payload checksums) and its memory is used again.
+// A record is built once, in place, and sent from there: Reserve() gives room for header and
+// payload, Commit() makes the record count. Records lie in segments (files); when the segments'
+// memory reaches the limit, the oldest segment without a pinned record is written to the spill
+// directory (with payload checksums) and its memory is used again.
 //
 // One thread at a time (the engine's lock). Fast path (Reserve within a segment, Commit): no
 // allocation, no lock, no system call.
 #pragma once
 
+#ifndef XXH_INLINE_ALL
+#define XXH_INLINE_ALL
+#endif
+#include <xxhash.h>
+
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -25,24 +31,41 @@ class Environment;
 // In front of each record; 32 bytes, so that header and payload follow contiguously at +32, +88.
 struct alignas(8) LogRecord {
   std::uint32_t magic;
-  std::uint32_t checksum;     // over destination, flags, header's persistent part
-  std::uint64_t length;       // of the whole record, a multiple of 64; stored last: it commits the record
-  std::int32_t destination;   // world rank
-  std::uint32_t segment;      // number of the segment it lies in
-  std::uint64_t capacity;     // bytes reserved behind the header (payload and piggyback)
+  std::uint32_t checksum;  // over destination, flags, header's persistent part
+  std::uint64_t
+      length;  // of the whole record, a multiple of 64; stored last: it commits the record
+  std::int32_t destination;  // world rank
+  std::uint32_t segment;     // number of the segment it lies in
+  std::uint64_t capacity;  // bytes reserved, later used, behind the header (payload and piggyback)
   WireHeader header;
 
   [[nodiscard]] std::byte* payload() { return reinterpret_cast<std::byte*>(this + 1); }
-  [[nodiscard]] const std::byte* payload() const { return reinterpret_cast<const std::byte*>(this + 1); }
+  [[nodiscard]] const std::byte* payload() const {
+    return reinterpret_cast<const std::byte*>(this + 1);
+  }
 };
 static_assert(sizeof(LogRecord) == 88);
+
+// Length of a record with `used` bytes behind its header.
+constexpr std::uint64_t LogRecordLength(std::uint64_t used) {
+  return (sizeof(LogRecord) + used + 63) & ~std::uint64_t{63};
+}
+
+// Over destination, segment, capacity and the header's persistent part, which lie side by side, and
+// the length that the record is about to get.
+inline std::uint32_t LogRecordChecksum(const LogRecord& record, std::uint64_t length) {
+  constexpr std::size_t kBegin = offsetof(LogRecord, destination);
+  constexpr std::size_t kEnd = offsetof(LogRecord, header) + kPersistentBytes;
+  return static_cast<std::uint32_t>(XXH3_64bits_withSeed(
+      reinterpret_cast<const std::byte*>(&record) + kBegin, kEnd - kBegin, length));
+}
 
 struct PayloadLogOptions {
   std::string directory;        // node-local directory, exists
   std::string spill_directory;  // empty: no spilling, reaching the limit is an error
   int rank = 0;
-  std::uint64_t job = 0;        // identifies the job: files of another job are refused
-  std::uint64_t memory = std::uint64_t{1} << 30;   // bytes in `directory`
+  std::uint64_t job = 0;  // identifies the job: files of another job are refused
+  std::uint64_t memory = std::uint64_t{1} << 30;  // bytes in `directory`
   std::uint64_t segment_size = std::uint64_t{16} << 20;
 };
 
@@ -52,11 +75,14 @@ class LogError;
 class PayloadLog {
  public:
   // Starts a new log; existing files of this rank in the directory are an error.
-  static std::unique_ptr<PayloadLog> Create(Environment* environment, const PayloadLogOptions& options);
-  // Opens the log that an earlier incarnation left. Scans it, checks every record's checksum; records
-  // sent in an interval greater than `last_interval`, and everything behind the first of them or
-  // behind the first damaged or uncommitted record, are dropped. Appending goes on behind the rest.
-  static std::unique_ptr<PayloadLog> Recover(Environment* environment, const PayloadLogOptions& options,
+  static std::unique_ptr<PayloadLog> Create(Environment* environment,
+                                            const PayloadLogOptions& options);
+  // Opens the log that an earlier incarnation left. Scans it, checks every record's checksum;
+  // records sent in an interval greater than `last_interval`, and everything behind the first of
+  // them or behind the first damaged or uncommitted record, are dropped. Appending goes on behind
+  // the rest.
+  static std::unique_ptr<PayloadLog> Recover(Environment* environment,
+                                             const PayloadLogOptions& options,
                                              std::uint64_t last_interval);
   virtual ~PayloadLog() = default;
 
@@ -64,8 +90,10 @@ class PayloadLog {
   // payload, then calls Commit. Never null: no room is a LogError. At most one reserved record at a
   // time. Memory stays valid while the record is pinned, or until the next Reserve.
   LogRecord* Reserve(std::uint64_t capacity, int destination) {
-    const std::uint64_t length = (sizeof(LogRecord) + capacity + 63) & ~std::uint64_t{63};
-    if (length > static_cast<std::uint64_t>(segment_end_ - next_)) return ReserveSlow(capacity, destination);
+    if (capacity > static_cast<std::uint64_t>(segment_end_ - next_) ||
+        LogRecordLength(capacity) > static_cast<std::uint64_t>(segment_end_ - next_)) [[unlikely]] {
+      return ReserveSlow(capacity, destination);
+    }
     auto* record = reinterpret_cast<LogRecord*>(next_);
     record->magic = kRecordMagic;
     record->destination = destination;
@@ -73,8 +101,24 @@ class PayloadLog {
     record->capacity = capacity;
     return record;
   }
-  // Makes the reserved record part of the log; `used` <= capacity bytes behind the header count.
-  void Commit(LogRecord* record, std::uint64_t used);
+  // Makes the reserved record part of the log; `used` <= capacity bytes behind the header count, at
+  // least header.payload_length: they become the record's capacity. A mistake of the caller ends
+  // the process.
+  void Commit(LogRecord* record, std::uint64_t used) {
+    if (reinterpret_cast<std::byte*>(record) != next_ || used > record->capacity ||
+        record->header.payload_length > used) [[unlikely]] {
+      CommitRefused(record, used);
+    }
+    const std::uint64_t length = LogRecordLength(used);
+    record->capacity = used;
+    record->checksum = LogRecordChecksum(*record, length);
+    std::byte* const behind = next_ + length;
+    // Memory that is used again holds old records: the log must end behind this one.
+    reinterpret_cast<LogRecord*>(behind)->length = 0;
+    std::atomic_ref<std::uint64_t>(record->length).store(length, std::memory_order_release);
+    next_ = behind;
+    ++record_count_;
+  }
 
   // While pinned (a count per segment) a record's segment is neither spilled nor reused.
   virtual void Pin(const LogRecord* record) = 0;
@@ -92,18 +136,42 @@ class PayloadLog {
   // Removes the log's files: the job ended well.
   virtual void Remove() = 0;
 
-  [[nodiscard]] virtual std::uint64_t record_count() const = 0;
-  [[nodiscard]] virtual std::uint64_t bytes() const = 0;          // of committed records
-  [[nodiscard]] virtual std::uint64_t bytes_in_memory() const = 0;
+  // Everything in front of `position` is no longer needed: also what Trim knows nothing of,
+  // messages of schedules (kFlagSchedule), whose numbers are not SSNs. (A permanent checkpoint of
+  // all ranks.)
+  virtual void TrimBefore(std::uint64_t position) = 0;
+  // Gets memory for records to come, a small step (some 50 us) at a time, never beyond the limit:
+  // fresh shared memory costs more than a message sent from it, so this is for moments in which the
+  // rank waits. False: enough is ready.
+  virtual bool PrepareAhead() = 0;
+  // Gets memory for the next `size` bytes of records now, as far as the limit allows.
+  virtual void Prepare(std::uint64_t size) = 0;
+
+  // Where the next record will be; greater than every record's position.
+  [[nodiscard]] virtual std::uint64_t end_position() const = 0;
+  // Position of a record in memory or pinned.
+  [[nodiscard]] virtual std::uint64_t PositionOf(const LogRecord* record) const = 0;
+  // Committed records, less those in segments that were given back.
+  [[nodiscard]] std::uint64_t record_count() const { return record_count_; }
+  [[nodiscard]] virtual std::uint64_t bytes() const = 0;            // of committed records
+  [[nodiscard]] virtual std::uint64_t bytes_in_memory() const = 0;  // of files in `directory`
+  [[nodiscard]] virtual std::uint64_t bytes_spilled() const = 0;    // of files in `spill_directory`
+  // Why Recover dropped records, naming the file; empty when nothing was damaged or missing.
+  [[nodiscard]] virtual const std::string& damage() const = 0;
 
   static constexpr std::uint32_t kRecordMagic = 0x524c5446;  // "FTLR"
 
  protected:
   virtual LogRecord* ReserveSlow(std::uint64_t capacity, int destination) = 0;
+  [[noreturn]] void CommitRefused(const LogRecord* record, std::uint64_t used) const;
 
-  std::byte* next_ = nullptr;         // where the next record goes
+  std::byte* next_ = nullptr;  // where the next record goes
   std::byte* segment_end_ = nullptr;
   std::uint32_t segment_ = 0;
+  std::uint64_t record_count_ = 0;
 };
+
+// Whether the node-local directory holds a payload log of this rank.
+bool PayloadLogExists(Environment* environment, const std::string& directory, int rank);
 
 }  // namespace ftmpi::logging
