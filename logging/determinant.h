@@ -24,13 +24,13 @@ enum class EventKind : std::uint8_t {
                       // detail = the index
   kProbe = 5,         // a blocking wildcard probe: ordinal = which, source, value = SSN
   kValue = 6,         // a value from outside (time): ordinal = which, value = its 64 bits
-  kDependency = 7,    // no event and no state interval of its own: an increase of the rank's
-                      // dependency vector (thesis 2.1.1), in the rank's own event log. index = the
-                      // own state interval from which on it holds, source = the other rank, value =
-                      // the other rank's state interval, detail = 1 if it came with the event that
-                      // starts interval `index`, 0 if later in it (named receive). Written in
-                      // optimistic mode when there are several failure units; written in the other
-                      // modes it lets recovery decide beyond the losses that the mode promises.
+  kDependency = 7,    // an increase of the rank's dependency vector by a delivery (thesis 2.1.1):
+                      // source = the other rank, value = that rank's state interval. Only in
+                      // optimistic mode with several failure units. It starts a state interval
+                      // (index), as each delivery does in the thesis: a later message of this rank
+                      // then names an interval that implies the dependency, so that direct
+                      // dependencies suffice for the recovery state (4.3). Nothing is answered from
+                      // it in a replay, which skips it.
 };
 
 struct Determinant {

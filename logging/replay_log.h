@@ -19,12 +19,11 @@ struct ReplayLog {
   std::uint32_t epoch = 0;             // the epoch that starts with this replay
   std::uint64_t recovered_interval = 0;  // the rank is to reach this state interval: determinants
                                          // 1..recovered_interval follow, in order of index
-  std::uint64_t payload_interval = 0;  // what the rank's payload log holds of messages sent in later
-                                       // intervals is dropped; recovered_interval, or one less when
-                                       // a named receive in that interval took an orphan message
   std::uint64_t poll_failures = 0;     // polling calls that said no after the last event (folded run
                                        // that had no determinant yet); known for surviving nodes only
-  bool payload_log_survives = false;   // the rank's payload log is on the node it is started on
+  bool payload_log_survives = false;   // the rank's payload log is on the node it is started on;
+                                       // else payload log files of the rank there are left-overs of
+                                       // an earlier epoch, to be removed
   std::uint64_t stdout_released = 0;   // bytes that the outside world has seen
   std::uint64_t stderr_released = 0;
   std::vector<Determinant> determinants;
