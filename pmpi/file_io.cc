@@ -1,0 +1,45 @@
+// MPI-IO: files on Open MPI communicators made for them (pmpi/passthrough.h). What is not here is
+// generated.
+#include "pmpi/passthrough.h"
+
+// NOLINTBEGIN: parameter names are those of mpi.h
+using namespace ftmpi;  // NOLINT
+
+FTMPI_EXPORT int MPI_File_open(MPI_Comm comm, const char* filename, int amode, MPI_Info info,
+                               MPI_File* fh) {
+  FTMPI_PASS_THROUGH(PMPI_File_open(comm, filename, amode, info, fh));
+  Communicator* communicator = nullptr;
+  MPI_Comm made = MPI_COMM_NULL;
+  int error = passthrough::MakePrivate(comm, "MPI_File_open", &communicator, &made);
+  if (error != MPI_SUCCESS) return error;
+  // Its errors are those of MPI_FILE_NULL: Open MPI raises them there.
+  error = PMPI_File_open(made, filename, amode, info, fh);
+  if (error == MPI_SUCCESS) {
+    passthrough::Files().Add(*fh, made);
+  } else {
+    PMPI_Comm_free(&made);
+  }
+  return error;
+}
+
+FTMPI_EXPORT int MPI_File_close(MPI_File* fh) {
+  FTMPI_PASS_THROUGH(PMPI_File_close(fh));
+  if (fh == nullptr) return PMPI_File_close(fh);
+  int error = passthrough::MeetFile(*fh);
+  if (error != MPI_SUCCESS) return error;
+  MPI_File file = *fh;
+  MPI_Comm made = passthrough::Files().Remove(file);
+  error = PMPI_File_close(fh);
+  if (error != MPI_SUCCESS) {
+    if (made != MPI_COMM_NULL) passthrough::Files().Add(file, made);
+    return error;
+  }
+  return made == MPI_COMM_NULL ? MPI_SUCCESS : PMPI_Comm_free(&made);
+}
+
+FTMPI_EXPORT int MPI_File_delete(const char* filename, MPI_Info info) {
+  FTMPI_PASS_THROUGH(PMPI_File_delete(filename, info));
+  passthrough::Notice("MPI_File_delete");
+  return PMPI_File_delete(filename, info);
+}
+// NOLINTEND

@@ -1,0 +1,117 @@
+#include "pmpi/passthrough.h"
+
+#include "pmpi/datatype.h"
+#include "pmpi/group.h"
+
+namespace ftmpi::passthrough {
+
+MPI_Comm ForLocalUse(const Communicator* communicator) {
+  return communicator->foreign != MPI_COMM_NULL ? communicator->foreign : MPI_COMM_WORLD;
+}
+
+MPI_Request WrapLocked(MPI_Request inner) {
+  EngineLock lock;
+  return WrapForeignRequest(inner);
+}
+
+MPI_Group TakeGroup(MPI_Group* inner) {
+  MPI_Group group = FromOpenMpiGroup(*inner);
+  PMPI_Group_free(inner);
+  return group;
+}
+
+MPI_Group MakeOpenMpiGroup(MPI_Group group) { return ToOpenMpiGroup(group); }
+
+void Notice(const char* function) {
+  EngineLock lock;
+  engine::NoticeUnrecoverable(function);
+}
+
+int GetOpenMpi(MPI_Comm handle, const char* function, Communicator** communicator,
+               MPI_Comm* shared) {
+  *communicator = FindCommunicator(handle);
+  if (*communicator == nullptr) return RaiseError(nullptr, MPI_ERR_COMM, function);
+  Notice(function);
+  if ((*communicator)->foreign != MPI_COMM_NULL) {
+    *shared = (*communicator)->foreign;
+    const int error = Meet(*shared);
+    return error == MPI_SUCCESS ? error : RaiseError(*communicator, error, function);
+  }
+  if ((*communicator)->inter) return RaiseError(*communicator, MPI_ERR_COMM, function);
+  // Through the engine, which serves it: making the Open MPI communicator blocks.
+  const int met = MPI_Barrier(handle);
+  if (met != MPI_SUCCESS) return met;
+  EngineLock lock;
+  *shared = ShadowCommunicator(*communicator);
+  if (*shared == MPI_COMM_NULL) return RaiseError(*communicator, MPI_ERR_INTERN, function);
+  return MPI_SUCCESS;
+}
+
+int MakePrivate(MPI_Comm handle, const char* function, Communicator** communicator,
+                MPI_Comm* made) {
+  MPI_Comm shared = MPI_COMM_NULL;
+  int error = GetOpenMpi(handle, function, communicator, &shared);
+  if (error != MPI_SUCCESS) return error;
+  error = PMPI_Comm_dup(shared, made);
+  if (error == MPI_SUCCESS) error = PMPI_Comm_set_errhandler(*made, MPI_ERRORS_RETURN);
+  return error == MPI_SUCCESS ? error : RaiseError(*communicator, error, function);
+}
+
+int Meet(MPI_Comm openmpi) {
+  EngineLock lock;
+  MPI_Request request = MPI_REQUEST_NULL;
+  const int error = PMPI_Ibarrier(openmpi, &request);
+  return error == MPI_SUCCESS ? WaitOpenMpi(&request, MPI_STATUS_IGNORE) : error;
+}
+
+void Objects::Add(const void* object, MPI_Comm made) {
+  const std::lock_guard<std::mutex> guard(mutex_);
+  made_[object] = made;
+}
+
+MPI_Comm Objects::Find(const void* object) {
+  const std::lock_guard<std::mutex> guard(mutex_);
+  const auto found = made_.find(object);
+  return found == made_.end() ? MPI_COMM_NULL : found->second;
+}
+
+MPI_Comm Objects::Remove(const void* object) {
+  const std::lock_guard<std::mutex> guard(mutex_);
+  const auto found = made_.find(object);
+  if (found == made_.end()) return MPI_COMM_NULL;
+  MPI_Comm made = found->second;
+  made_.erase(found);
+  return made;
+}
+
+// Never destroyed: the program may use MPI from its own destructors, after ours.
+Objects& Windows() {
+  static auto* const windows = new Objects;
+  return *windows;
+}
+
+Objects& Files() {
+  static auto* const files = new Objects;
+  return *files;
+}
+
+int MeetWindow(MPI_Win window) {
+  MPI_Comm made = Windows().Find(window);
+  return made == MPI_COMM_NULL ? MPI_SUCCESS : Meet(made);
+}
+
+int MeetFile(MPI_File file) {
+  MPI_Comm made = Files().Find(file);
+  return made == MPI_COMM_NULL ? MPI_SUCCESS : Meet(made);
+}
+
+}  // namespace ftmpi::passthrough
+
+FTMPI_EXPORT int MPI_Type_free(MPI_Datatype* type) {
+  FTMPI_PASS_THROUGH(PMPI_Type_free(type));
+  if (type != nullptr) {
+    ftmpi::EngineLock lock;
+    ftmpi::ForgetDatatype(*type);
+  }
+  return ftmpi::passthrough::Result(PMPI_Type_free(type), "MPI_Type_free");
+}

@@ -1,0 +1,78 @@
+// What the pass-through entry points share, generated (cmake/generate_wrappers.py) and hand-written
+// (one_sided.cc, file_io.cc, dynamic_process.cc).
+//
+// Windows, files and the communicators of dynamic processes are Open MPI's own objects, on Open MPI
+// communicators made for them. They work, and are not logged: recovery can't cross them, which is
+// said once by name (engine::NoticeUnrecoverable) where such an object is made.
+//
+// A rank that blocks inside Open MPI does not serve our message engine, and another rank may need
+// just that (an acknowledgement, say) before it can join the call that we block in. So the ranks of
+// a collective call first meet in a barrier that serves the engine while it waits; then Open MPI's
+// own call waits for nobody outside it. What remains: a rank that holds a passive-target lock and
+// waits for a rank that is blocked in MPI_Win_lock for that lock, where MPI itself would not wait.
+#pragma once
+
+#include <mpi.h>
+
+#include <mutex>
+#include <unordered_map>
+
+#include "pmpi/capture.h"
+#include "pmpi/communicator.h"
+#include "pmpi/engine.h"
+#include "pmpi/foreign.h"
+
+namespace ftmpi::passthrough {
+
+// The result of a function that acts on no communicator, window or file: errors are raised on
+// MPI_COMM_WORLD, as Open MPI does it.
+inline int Result(int error, const char* function) {
+  return error == MPI_SUCCESS ? error : RaiseError(nullptr, error, function);
+}
+
+// An Open MPI communicator for functions that only ask it for its representation of data.
+MPI_Comm ForLocalUse(const Communicator* communicator);
+
+// WrapForeignRequest with the engine's lock.
+MPI_Request WrapLocked(MPI_Request inner);
+
+// A group of ours for one of Open MPI's, which is freed.
+MPI_Group TakeGroup(MPI_Group* inner);
+// An Open MPI group for a handle of ours; the caller frees it (PMPI_Group_free).
+MPI_Group MakeOpenMpiGroup(MPI_Group group);
+
+// NoticeUnrecoverable with the engine's lock.
+void Notice(const char* function);
+
+// Collective over `handle`'s communicator: an Open MPI communicator with its members. Says the
+// notice, meets the others. `*shared` stays ours, its errors are returned; do not free. Returns an
+// MPI error code that was raised already.
+int GetOpenMpi(MPI_Comm handle, const char* function, Communicator** communicator,
+               MPI_Comm* shared);
+// The same, but a communicator of its own for a new window or file; the caller frees it.
+int MakePrivate(MPI_Comm handle, const char* function, Communicator** communicator, MPI_Comm* made);
+
+// Barrier over an Open MPI communicator that serves the engine.
+int Meet(MPI_Comm openmpi);
+
+// Open MPI's objects (windows, files), each with the private communicator that it was made on.
+class Objects {
+ public:
+  void Add(const void* object, MPI_Comm made);
+  // MPI_COMM_NULL: not one of them.
+  MPI_Comm Find(const void* object);
+  MPI_Comm Remove(const void* object);
+
+ private:
+  std::mutex mutex_;
+  std::unordered_map<const void*, MPI_Comm> made_;
+};
+Objects& Windows();
+Objects& Files();
+
+// Meets the ranks of a window or file before a collective call on it. MPI error code. For a handle
+// that is no window or file of ours Open MPI's own call is left to find the error.
+int MeetWindow(MPI_Win window);
+int MeetFile(MPI_File file);
+
+}  // namespace ftmpi::passthrough
