@@ -26,11 +26,14 @@ enum class EventKind : std::uint8_t {
   kValue = 6,         // a value from outside (time): ordinal = which, value = its 64 bits
   kDependency = 7,    // an increase of the rank's dependency vector by a delivery (thesis 2.1.1):
                       // source = the other rank, value = that rank's state interval. Only in
-                      // optimistic mode with several failure units. It starts a state interval
-                      // (index), as each delivery does in the thesis: a later message of this rank
-                      // then names an interval that implies the dependency, so that direct
-                      // dependencies suffice for the recovery state (4.3). Nothing is answered from
-                      // it in a replay, which skips it.
+                      // optimistic mode with several failure units. It advances the rank's state
+                      // interval as events do (index = ++interval; indices stay contiguous), as
+                      // each delivery does in the thesis: what the rank sends afterwards then names
+                      // an interval that implies the dependency. (Without that, s in interval 0
+                      // passes on what it got from a lost interval of r by a named receive, and
+                      // the receiver's "s, interval 0" would not show it to be an orphan.) Also
+                      // recorded when the other rank's interval is 0 or the epoch's first. Nothing
+                      // is answered from it in a replay, which skips and does not count it.
 };
 
 struct Determinant {
