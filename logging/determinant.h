@@ -31,9 +31,8 @@ enum class EventKind : std::uint8_t {
                       // each delivery does in the thesis: what the rank sends afterwards then names
                       // an interval that implies the dependency. (Without that, s in interval 0
                       // passes on what it got from a lost interval of r by a named receive, and
-                      // the receiver's "s, interval 0" would not show it to be an orphan.) Also
-                      // recorded when the other rank's interval is 0 or the epoch's first. Nothing
-                      // is answered from it in a replay, which skips and does not count it.
+                      // the receiver's "s, interval 0" would not show it to be an orphan.)
+                      // Nothing is answered from it in a replay, which skips and does not count it.
 };
 
 struct Determinant {
