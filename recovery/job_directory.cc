@@ -230,6 +230,7 @@ Json ToJson(const JobDescription& job) {
               {"environment", environment},
               {"launcher_command", FromTexts(job.launcher_command)},
               {"launcher_directory", FromBytes(job.launcher_directory)},
+              {"launcher_stdin", FromBytes(job.launcher_stdin)},
               {"mpi_version", FromBytes(job.mpi_version)},
               {"ftmpi_version", FromBytes(job.ftmpi_version)},
               {"epochs", epochs},
@@ -259,6 +260,7 @@ JobDescription FromJson(const Json& value) {
   }
   job.launcher_command = Texts(value, "launcher_command");
   job.launcher_directory = Text(value, "launcher_directory");
+  job.launcher_stdin = Text(value, "launcher_stdin");
   job.mpi_version = Text(value, "mpi_version");
   job.ftmpi_version = Text(value, "ftmpi_version");
   for (const Json& epoch : Array(value, "epochs")) {
@@ -407,7 +409,7 @@ bool IsLauncherVariable(const std::string& name) {
   static constexpr const char* kPrefixes[] = {"OMPI_COMM_WORLD_",
                                               "OMPI_UNIVERSE_",
                                               "OMPI_MCA_orte_",
-                                              "OMPI_MCA_ess_",
+                                              "OMPI_MCA_ess",
                                               "OMPI_MCA_pmix",
                                               "OMPI_MCA_shmem_RUNTIME_",
                                               "OMPI_MCA_initial_wdir",
@@ -423,7 +425,9 @@ bool IsLauncherVariable(const std::string& name) {
                                               "PMI_",
                                               "HFI_",
                                               "FTMPI_",
-                                              "OMPI_VERSION"};
+                                              "OMPI_MCA_mpi_oversubscribe",
+                                              "HFI_NO_BACKTRACE",
+                                              "IPATH_NO_BACKTRACE"};
   return std::any_of(std::begin(kPrefixes), std::end(kPrefixes),
                      [&](const char* prefix) { return name.starts_with(prefix); });
 }
@@ -463,9 +467,6 @@ std::string StdinLogPath(const std::string& job_directory) { return job_director
 std::string ReleasedPath(const std::string& job_directory, int rank) {
   return OutputDirectory(job_directory) + "/rank-" + std::to_string(rank) + ".released";
 }
-std::string DonePath(const std::string& job_directory, int rank) {
-  return job_directory + "/done-" + std::to_string(rank);
-}
 std::string FlushedEventsPath(const std::string& job_directory, int rank, std::uint32_t epoch) {
   return LogDirectory(job_directory) + "/rank-" + std::to_string(rank) + ".events-" +
          std::to_string(epoch);
@@ -475,6 +476,9 @@ std::string LostPath(const std::string& job_directory, std::uint32_t epoch, int 
 }
 std::string SurvivorPath(const std::string& job_directory, std::uint32_t epoch, int rank) {
   return EpochDirectory(job_directory, epoch) + "/survivor-" + std::to_string(rank);
+}
+std::string DonePath(const std::string& job_directory, std::uint32_t epoch, int rank) {
+  return EpochDirectory(job_directory, epoch) + "/done-" + std::to_string(rank);
 }
 std::string ProgressPath(const std::string& job_directory, std::uint32_t epoch, int rank) {
   return EpochDirectory(job_directory, epoch) + "/progress-" + std::to_string(rank);

@@ -70,7 +70,10 @@ struct JobDescription {
   std::vector<std::pair<std::string, std::string>> environment;
   std::vector<std::string> launcher_command;  // mpirun's own argv; empty: not visible
   std::string launcher_directory;             // its working directory, empty: not visible
-  std::string mpi_version;                    // "Open MPI v4.1.4, ..."
+  // The regular file that mpirun's standard input was, empty: something else. With the length of
+  // the input log a recovery knows where to go on reading.
+  std::string launcher_stdin;
+  std::string mpi_version;  // "Open MPI v4.1.4, ..."
   std::string ftmpi_version;
 
   std::vector<JobEpoch> epochs;  // in order; the last one is the current one (never empty)
@@ -106,12 +109,12 @@ std::string LogDirectory(const std::string& job_directory);                     
 std::string OutputDirectory(const std::string& job_directory);                      // output
 std::string StdinLogPath(const std::string& job_directory);                         // stdin.log
 std::string ReleasedPath(const std::string& job_directory, int rank);  // output/rank-<r>.released
-std::string DonePath(const std::string& job_directory, int rank);      // done-<r>
 // log/rank-<r>.events-<epoch>
 std::string FlushedEventsPath(const std::string& job_directory, int rank, std::uint32_t epoch);
-// epoch-<k>/lost-<r>, /survivor-<r>, /progress-<r>
+// epoch-<k>/lost-<r>, /survivor-<r>, /done-<r>, /progress-<r>
 std::string LostPath(const std::string& job_directory, std::uint32_t epoch, int rank);
 std::string SurvivorPath(const std::string& job_directory, std::uint32_t epoch, int rank);
+std::string DonePath(const std::string& job_directory, std::uint32_t epoch, int rank);
 std::string ProgressPath(const std::string& job_directory, std::uint32_t epoch, int rank);
 
 // --- Small records that companions leave in JOBDIR
