@@ -35,6 +35,11 @@ enum class EventKind : std::uint8_t {
                       // Nothing is answered from it in a replay, which skips and does not count it.
 };
 
+// Whether a byte from outside is a kind that is known here.
+constexpr bool IsEventKind(EventKind kind) {
+  return kind >= EventKind::kDelivery && kind <= EventKind::kDependency;
+}
+
 struct Determinant {
   std::int32_t rank = -1;    // the rank at which the event happened
   EventKind kind = EventKind::kDelivery;

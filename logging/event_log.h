@@ -1,10 +1,15 @@
-// The event log of one rank and recovery epoch: its own determinants and the copies that it holds of
-// other ranks' determinants, in a node-local shared memory file that outlives the process.
-// Format: logging/EVENT_LOG.md. One writer (the engine's lock); readers map the file read-only.
+// The event log of one rank and recovery epoch: its own determinants and the copies that it holds
+// of other ranks' determinants, in a node-local shared memory file that outlives the process.
+// Format: logging/EVENT_LOG.md. One writer (the engine's lock); others may read while it writes.
+//
+// And the event blocks, what was copied from an event log to stable storage.
 #pragma once
+
+#include <cstddef>
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -13,6 +18,8 @@
 namespace ftmpi::logging {
 
 class Environment;
+class ReadableFile;
+class WritableFile;
 
 struct EventLogOptions {
   std::string directory;
@@ -24,11 +31,13 @@ struct EventLogOptions {
 
 class EventLog {
  public:
+  // An existing file of that rank and epoch is an error.
   static std::unique_ptr<EventLog> Create(Environment* environment, const EventLogOptions& options);
   virtual ~EventLog() = default;
   // Own or held, told apart by determinant.rank. No allocation or system call but once per chunk.
+  // Throws LogError when the node-local directory is full; the log is then as it was.
   virtual void Append(const Determinant& determinant) = 0;
-  // Offset in the file behind the last record (what a flusher may copy).
+  // Records appended (what a flusher may copy).
   [[nodiscard]] virtual std::uint64_t record_count() const = 0;
   virtual void Remove() = 0;
 
@@ -45,7 +54,54 @@ struct EventLogContents {
   std::vector<Determinant> determinants;
   std::string damaged;
 };
-// Throws LogError for a file that is no event log, is of another version, or can't be read.
+// Throws LogError for a file that is no event log, is of another version, or can't be read. Also
+// reads files of event blocks (told apart by their magic).
 EventLogContents ReadEventLog(Environment* environment, const std::string& path);
+
+// Reads an event log piece by piece, also while its rank appends to it. The file stays open.
+class EventLogReader {
+ public:
+  // Throws LogError as ReadEventLog does, also for a damaged header.
+  EventLogReader(Environment* environment, const std::string& path);
+  ~EventLogReader();
+
+  // Records `from` (counted from 0), from + 1, ... as far as they are committed, at most `limit`.
+  // Empty when there is none yet. Throws LogError for a damaged one.
+  std::vector<Determinant> Read(std::uint64_t from, std::size_t limit);
+  // Job, rank, epoch, base_interval; no determinants.
+  [[nodiscard]] const EventLogContents& header() const { return header_; }
+
+ private:
+  std::string path_;
+  std::unique_ptr<ReadableFile> file_;
+  EventLogContents header_;
+  std::uint64_t seed_ = 0;
+};
+// The same with the file opened for one call: all committed records from `from` on.
+EventLogContents ReadEventLogRange(Environment* environment, const std::string& path,
+                                   std::uint64_t from, std::size_t limit = SIZE_MAX);
+
+// Event blocks: the copy of an event log on stable storage. One writer.
+class EventBlockWriter {
+ public:
+  // Creates options.directory/rank-<r>.events-<epoch>, synced. An existing file is an error.
+  EventBlockWriter(Environment* environment, const EventLogOptions& options);
+  ~EventBlockWriter();
+
+  // When it returns, the determinants (at least one) are on stable storage. When it throws LogError
+  // none of them is, and it may be called again.
+  void Append(std::span<const Determinant> determinants);
+  [[nodiscard]] std::uint64_t record_count() const { return record_count_; }
+
+ private:
+  std::string path_;
+  std::unique_ptr<WritableFile> file_;
+  std::uint64_t seed_ = 0;
+  std::uint64_t size_ = 0;  // of the file, complete blocks
+  std::uint64_t record_count_ = 0;
+  bool tail_ = false;  // a failed append may have left something behind them
+  std::vector<std::byte> block_;
+};
+EventLogContents ReadEventBlocks(Environment* environment, const std::string& path);
 
 }  // namespace ftmpi::logging

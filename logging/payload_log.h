@@ -173,5 +173,7 @@ class PayloadLog {
 
 // Whether the node-local directory holds a payload log of this rank.
 bool PayloadLogExists(Environment* environment, const std::string& directory, int rank);
+// Removes a payload log, whatever state it is in: what an earlier epoch left on a node.
+void RemovePayloadLog(Environment* environment, const PayloadLogOptions& options);
 
 }  // namespace ftmpi::logging
