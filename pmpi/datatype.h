@@ -13,7 +13,7 @@ struct DatatypeLayout {
   std::int64_t extent;      // bytes from one element to the next
   std::int64_t true_lower;  // where the data begins, from the buffer's address
   std::int64_t true_extent;
-  bool contiguous;          // `count` elements are count*size bytes in a row at buffer + true_lower
+  bool contiguous;  // `count` elements are count*size bytes in a row at buffer + true_lower
 };
 
 // The layout of a committed datatype; false: not a valid datatype. From a small cache keyed by
@@ -23,7 +23,9 @@ void ForgetDatatype(MPI_Datatype datatype);
 
 // Packs `count` elements to `packed` (count*size bytes), and back. Unpack takes `bytes` of packed
 // data, which may end inside an element. MPI error codes.
-int PackData(const void* buffer, int count, MPI_Datatype datatype, void* packed, std::uint64_t bytes);
-int UnpackData(const void* packed, std::uint64_t bytes, void* buffer, int count, MPI_Datatype datatype);
+int PackData(const void* buffer, int count, MPI_Datatype datatype, void* packed,
+             std::uint64_t bytes);
+int UnpackData(const void* packed, std::uint64_t bytes, void* buffer, int count,
+               MPI_Datatype datatype);
 
 }  // namespace ftmpi

@@ -14,10 +14,11 @@
 
 namespace ftmpi {
 
-// Held during each MPI call of the program. Wait loops release it between two polls.
+// Held during each MPI call of the program. Wait loops release it between two polls. `function` is
+// the MPI function's name (for FT_INJECT).
 class EngineLock {
  public:
-  EngineLock();
+  explicit EngineLock(const char* function = __builtin_FUNCTION());
   ~EngineLock();
   EngineLock(const EngineLock&) = delete;
   EngineLock& operator=(const EngineLock&) = delete;
@@ -32,6 +33,8 @@ namespace engine {
 // World rank and size of this process.
 int Rank();
 int Size();
+// Lowest world rank on the same node as a rank. From MPI_Init on.
+int NodeLeader(int world_rank);
 
 // --- Requests ---------------------------------------------------------------------------------
 // A request object from the free list; not linked anywhere.
@@ -60,6 +63,9 @@ Request* CollectiveReceive(void* buffer, int count, MPI_Datatype datatype, int p
 bool Progress();
 // Polls until request->complete; yields as Open MPI yields. Does not delete the request.
 void Wait(Request* request);
+// Polls until the protocol has let go what was sent to the request's destination (a blocking send
+// must not return while its message waits for the program's next MPI call).
+void WaitSent(Request* request);
 // Calls Progress until `done()`; for other waits.
 template <typename Done>
 void WaitUntil(Done done);

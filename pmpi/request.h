@@ -7,6 +7,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <utility>
+#include <vector>
 
 namespace ftmpi {
 
@@ -33,6 +35,18 @@ class ScheduleOwner {
   // Requests of the current round that have not completed. Counted down by the engine; at zero the
   // engine queues the owner for Advance().
   int pending = 0;
+
+  // Number, from 1, of the schedule's next message to a world rank (Lane::kSchedule).
+  std::uint64_t NextSendNumber(int world_rank) {
+    for (auto& [rank, count] : sent_) {
+      if (rank == world_rank) return ++count;
+    }
+    sent_.emplace_back(world_rank, 1);
+    return 1;
+  }
+
+ private:
+  std::vector<std::pair<int, std::uint64_t>> sent_;
 };
 
 struct Request {
@@ -42,14 +56,14 @@ struct Request {
   RequestKind kind = RequestKind::kSend;
   SendMode mode = SendMode::kStandard;
   bool persistent = false;
-  bool active = false;      // started and not yet completed and returned to the program
+  bool active = false;  // started and not yet completed and returned to the program
   bool complete = false;
   bool cancelled = false;
-  bool wildcard = false;    // receive from MPI_ANY_SOURCE
-  bool posted = false;      // in a posted queue
-  bool freed = false;       // MPI_Request_free while active
+  bool wildcard = false;  // receive from MPI_ANY_SOURCE
+  bool posted = false;    // in a posted queue
+  bool freed = false;     // MPI_Request_free while active
   bool cancel_requested = false;
-  std::uint8_t context = 0;  // Context
+  std::uint8_t context = 0;    // Context
   bool schedule_lane = false;  // a send in a schedule's lane (not in program order)
 
   // What it was made with.
@@ -69,7 +83,7 @@ struct Request {
   // Engine's business.
   Request* next = nullptr;
   Request* previous = nullptr;
-  std::uint64_t post_order = 0;     // position among the posted receives of the rank
+  std::uint64_t post_order = 0;  // position among the posted receives of the rank
   std::uint64_t wildcard_ordinal = 0;
   int peer_world = -1;
   MPI_Request wire = MPI_REQUEST_NULL;      // Open MPI's, of the inline send
@@ -77,9 +91,9 @@ struct Request {
   void* record = nullptr;                   // logging::LogRecord of a send
   void* staging = nullptr;                  // packed payload under way, from malloc
   std::uint64_t ssn = 0;
-  ScheduleOwner* owner = nullptr;           // the schedule whose round it belongs to
-  ScheduleOwner* schedule = nullptr;        // kSchedule: the schedule that it stands for (owned)
-  void* extra = nullptr;                    // kGeneralized, kForeign: their own data
+  ScheduleOwner* owner = nullptr;     // the schedule whose round it belongs to
+  ScheduleOwner* schedule = nullptr;  // kSchedule: the schedule that it stands for (owned)
+  void* extra = nullptr;              // kGeneralized, kForeign: their own data
 
   [[nodiscard]] MPI_Request handle() { return reinterpret_cast<MPI_Request>(this); }
 };

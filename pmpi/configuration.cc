@@ -1,0 +1,149 @@
+#include "pmpi/configuration.h"
+
+#include <charconv>
+#include <cstdlib>
+
+namespace ftmpi {
+namespace {
+
+using logging::Mode;
+
+std::string Value(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? std::string() : std::string(value);
+}
+
+bool Complain(std::string* error, const char* name, const std::string& value, const char* allowed) {
+  *error = std::string(name) + "=" + value + " is not valid: " + allowed;
+  return false;
+}
+
+bool ReadFlag(const char* name, bool* flag, std::string* error) {
+  const std::string value = Value(name);
+  if (value.empty()) return true;
+  if (value != "0" && value != "1") return Complain(error, name, value, "use 0 or 1");
+  *flag = value == "1";
+  return true;
+}
+
+}  // namespace
+
+const char* ModeName(Mode mode) {
+  switch (mode) {
+    case Mode::kOff:
+      return "off";
+    case Mode::kPessimistic:
+      return "pessimistic";
+    case Mode::kOptimistic:
+      return "optimistic";
+    case Mode::kCausal:
+      return "causal";
+    case Mode::kCoordinated:
+      return "coordinated";
+  }
+  return "unknown";
+}
+
+Mode ModeFromEnvironment(std::string* error) {
+  error->clear();
+  const std::string value = Value("FT_MODE");
+  if (value.empty() || value == "off") return Mode::kOff;
+  if (value == "pessimistic") return Mode::kPessimistic;
+  if (value == "optimistic") return Mode::kOptimistic;
+  if (value == "causal") return Mode::kCausal;
+  if (value == "coordinated") {
+    *error =
+        "FT_MODE=coordinated needs checkpoints, which this version does not take yet: use "
+        "pessimistic, optimistic or causal";
+    return Mode::kOff;
+  }
+  Complain(error, "FT_MODE", value, "use off, pessimistic, optimistic or causal");
+  return Mode::kOff;
+}
+
+bool ParseBytes(const std::string& text, std::uint64_t* bytes) {
+  std::uint64_t number = 0;
+  const char* end = text.data() + text.size();
+  auto [rest, code] = std::from_chars(text.data(), end, number);
+  if (code != std::errc() || rest == text.data()) return false;
+  int shift = 0;
+  if (rest != end) {
+    switch (*rest) {
+      case 'K':
+      case 'k':
+        shift = 10;
+        break;
+      case 'M':
+      case 'm':
+        shift = 20;
+        break;
+      case 'G':
+      case 'g':
+        shift = 30;
+        break;
+      case 'T':
+      case 't':
+        shift = 40;
+        break;
+      default:
+        return false;
+    }
+    if (++rest != end) return false;
+  }
+  if (number > (UINT64_MAX >> 1) >> shift) return false;
+  *bytes = number << shift;
+  return true;
+}
+
+bool ReadConfiguration(Configuration* configuration, std::string* error) {
+  configuration->mode = ModeFromEnvironment(error);
+  if (!error->empty()) return false;
+
+  if (const std::string value = Value("FT_FAILURE_UNIT"); !value.empty()) {
+    if (value == "node") {
+      configuration->failure_unit = FailureUnit::kNode;
+    } else if (value == "rank") {
+      configuration->failure_unit = FailureUnit::kRank;
+    } else {
+      return Complain(error, "FT_FAILURE_UNIT", value, "use node or rank");
+    }
+  }
+  if (const std::string value = Value("FT_CAUSAL_F"); !value.empty()) {
+    int number = 0;
+    auto [rest, code] = std::from_chars(value.data(), value.data() + value.size(), number);
+    if (code != std::errc() || rest != value.data() + value.size() || number < 1) {
+      return Complain(error, "FT_CAUSAL_F", value,
+                      "use the number of failure units whose loss is to be survived, at least 1");
+    }
+    configuration->causal_f = number;
+  }
+  if (const std::string value = Value("FT_LOG_MEMORY"); !value.empty()) {
+    if (!ParseBytes(value, &configuration->log_memory) || configuration->log_memory < (4U << 20)) {
+      return Complain(error, "FT_LOG_MEMORY", value,
+                      "use bytes per rank, at least 4M, with an optional suffix K, M, G or T");
+    }
+  }
+  if (!ReadFlag("FT_LOG_TIME", &configuration->log_time, error)) return false;
+  if (!ReadFlag("FT_KEEP", &configuration->keep, error)) return false;
+  if (!ReadFlag("FT_FLUSH_EVENTS", &configuration->flush_events, error)) return false;
+  configuration->job_directory = Value("FT_DIR");
+  configuration->local_directory = Value("FT_LOCAL");
+  configuration->spill_directory = Value("FT_SPILL_DIR");
+  configuration->inject = Value("FT_INJECT");
+  return true;
+}
+
+std::string AgreedValues(const Configuration& configuration) {
+  std::string text = "FT_MODE=";
+  text += ModeName(configuration.mode);
+  text += configuration.failure_unit == FailureUnit::kNode ? " FT_FAILURE_UNIT=node"
+                                                           : " FT_FAILURE_UNIT=rank";
+  text += " FT_CAUSAL_F=" + std::to_string(configuration.causal_f);
+  text += std::string(" FT_LOG_TIME=") + (configuration.log_time ? "1" : "0");
+  text += std::string(" FT_FLUSH_EVENTS=") + (configuration.flush_events ? "1" : "0");
+  text += " FT_DIR=" + configuration.job_directory;
+  text += " FT_LOCAL=" + configuration.local_directory;
+  return text;
+}
+
+}  // namespace ftmpi

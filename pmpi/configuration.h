@@ -1,0 +1,43 @@
+// The FT_* environment variables, read and checked once, in MPI_Init.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "logging/protocol.h"
+
+namespace ftmpi {
+
+enum class FailureUnit : std::uint8_t { kNode, kRank };
+
+struct Configuration {
+  logging::Mode mode = logging::Mode::kOff;
+  FailureUnit failure_unit = FailureUnit::kNode;      // FT_FAILURE_UNIT
+  int causal_f = 1;                                   // FT_CAUSAL_F
+  bool log_time = true;                               // FT_LOG_TIME
+  bool keep = false;                                  // FT_KEEP
+  bool flush_events = false;                          // FT_FLUSH_EVENTS
+  std::uint64_t log_memory = std::uint64_t{1} << 30;  // FT_LOG_MEMORY, bytes per rank
+  std::string job_directory;                          // FT_DIR; empty: ./ftmpi-<job name>
+  std::string local_directory;                        // FT_LOCAL; empty: /dev/shm/ftmpi-<job name>
+  std::string spill_directory;                        // FT_SPILL_DIR
+  std::string inject;                                 // FT_INJECT, as given
+};
+
+// FT_MODE alone, for the decision whether ftmpi is on at all. An unknown value is kOff with `error`
+// set to a message.
+logging::Mode ModeFromEnvironment(std::string* error);
+
+// All variables. False: `error` names the variable, the value and what is allowed.
+bool ReadConfiguration(Configuration* configuration, std::string* error);
+
+// "pessimistic" ...
+const char* ModeName(logging::Mode mode);
+
+// A size with an optional suffix K, M, G or T (powers of 1024).
+bool ParseBytes(const std::string& text, std::uint64_t* bytes);
+
+// The values that all ranks must agree on, as one line of text ("FT_MODE=causal ...").
+std::string AgreedValues(const Configuration& configuration);
+
+}  // namespace ftmpi

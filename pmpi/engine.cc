@@ -1,0 +1,245 @@
+#include "pmpi/engine.h"
+
+#include <cstring>
+#include <mutex>
+#include <set>
+#include <string>
+
+#include "pmpi/engine_state.h"
+#include "pmpi/events.h"
+#include "pmpi/inject.h"
+#include "pmpi/message.h"
+#include "pmpi/replay.h"
+
+namespace ftmpi {
+
+bool g_active = false;
+
+namespace {
+
+// Only with MPI_THREAD_MULTIPLE. Recursive: callbacks of the program (attributes, error handlers,
+// generalised requests) run under the lock and may call MPI.
+std::recursive_mutex g_mutex;
+thread_local int t_depth = 0;
+// The first thread that called MPI, to notice when a second one does.
+bool g_threads_seen = false;
+char t_dummy_anchor;
+thread_local char t_anchor;
+const char* g_first_thread = &t_dummy_anchor;
+
+}  // namespace
+
+namespace engine {
+EngineState g;
+bool g_threaded = false;
+}  // namespace engine
+
+EngineLock::EngineLock(const char* function) {
+  if (__builtin_expect(engine::g_threaded, 0)) {
+    g_mutex.lock();
+    if (++t_depth == 1 && !g_threads_seen) {
+      if (g_first_thread == &t_dummy_anchor) {
+        g_first_thread = &t_anchor;
+      } else if (g_first_thread != &t_anchor) {
+        g_threads_seen = true;
+        engine::NoticeUnrecoverable("MPI calls from several threads");
+      }
+    }
+  }
+  if (__builtin_expect(inject::g_armed, 0)) inject::Count(function);
+}
+
+EngineLock::~EngineLock() {
+  if (__builtin_expect(engine::g_threaded, 0)) {
+    --t_depth;
+    g_mutex.unlock();
+  }
+}
+
+namespace engine {
+namespace {
+
+Request* g_free_requests = nullptr;
+
+}  // namespace
+
+int Rank() { return g.rank; }
+int Size() { return g.size; }
+
+Request* NewRequest(RequestKind kind, Communicator* communicator) {
+  Request* request = g_free_requests;
+  if (__builtin_expect(request != nullptr, 1)) {
+    g_free_requests = request->next;
+    *request = Request();
+  } else {
+    request = new Request;
+  }
+  request->kind = kind;
+  request->communicator = communicator;
+  if (communicator != nullptr) ++communicator->references;
+  return request;
+}
+
+void DeleteRequest(Request* request) {
+  FTMPI_CHECK(request->magic == Request::kMagic);
+  request->magic = 0;
+  if (request->schedule != nullptr) delete request->schedule;
+  if (Communicator* communicator = request->communicator) ReleaseCommunicator(communicator);
+  request->next = g_free_requests;
+  g_free_requests = request;
+}
+
+void CompleteRequest(Request* request) {
+  request->complete = true;
+  if (request->owner != nullptr) {
+    if (--request->owner->pending == 0) g.ready_schedules.push_back(request->owner);
+  } else if (__builtin_expect(request->freed, 0)) {
+    request->active = false;
+    // A schedule completes from inside its own Advance: it is deleted when that has returned.
+    if (request->schedule != nullptr) {
+      g.finished_schedules.push_back(request);
+    } else {
+      DeleteRequest(request);
+    }
+  }
+}
+
+Request* CollectiveSend(const void* buffer, int count, MPI_Datatype datatype, int peer, int tag,
+                        Communicator* communicator, Lane lane, ScheduleOwner* owner) {
+  Request* request = NewRequest(RequestKind::kSend, communicator);
+  request->context = static_cast<std::uint8_t>(Context::kCollective);
+  request->schedule_lane = lane == Lane::kSchedule;
+  request->buffer = const_cast<void*>(buffer);
+  request->count = count;
+  request->datatype = datatype;
+  request->peer = peer;
+  request->tag = tag;
+  request->owner = owner;
+  StartSend(request);
+  return request;
+}
+
+Request* CollectiveReceive(void* buffer, int count, MPI_Datatype datatype, int peer, int tag,
+                           Communicator* communicator, ScheduleOwner* owner) {
+  Request* request = NewRequest(RequestKind::kReceive, communicator);
+  request->context = static_cast<std::uint8_t>(Context::kCollective);
+  request->buffer = buffer;
+  request->count = count;
+  request->datatype = datatype;
+  request->peer = peer;
+  request->tag = tag;
+  request->owner = owner;
+  StartReceive(request);
+  return request;
+}
+
+void QueueSchedule(ScheduleOwner* schedule) { g.ready_schedules.push_back(schedule); }
+
+namespace {
+
+// What seldom is to be done beside the wire.
+bool ProgressMore() {
+  bool did = false;
+  while (!g.ready_schedules.empty()) {
+    ScheduleOwner* schedule = g.ready_schedules.back();
+    g.ready_schedules.pop_back();
+    schedule->Advance();
+    did = true;
+  }
+  while (!g.finished_schedules.empty()) {
+    Request* request = g.finished_schedules.back();
+    g.finished_schedules.pop_back();
+    DeleteRequest(request);
+  }
+  if (!g.held_peers.empty()) ReleaseHeldSends();
+  if (!g.replay_peers.empty()) did |= PushReplay();
+  if (g.replaying) events::FinishReplayIfDone();
+  return did;
+}
+
+}  // namespace
+
+bool Progress() {
+  bool did = PollWire();
+  if (__builtin_expect(!g.ready_schedules.empty() || !g.held_peers.empty() ||
+                           !g.replay_peers.empty() || g.replaying || !g.finished_schedules.empty(),
+                       0)) {
+    did |= ProgressMore();
+  }
+  if (__builtin_expect(!did, 0) && g.has_events) IdlePoll();
+  return did;
+}
+
+void IdlePoll() {
+  g.protocol->Poll();
+  if (g.flushing) {
+    const std::uint64_t stable = g.status->stable.load(std::memory_order_acquire);
+    if (stable > g.stable_seen) {
+      g.stable_seen = stable;
+      g.protocol->OnStable(stable);
+    }
+  }
+  if (g.status->output_waiting.load(std::memory_order_relaxed) != 0) {
+    events::FlushPollFailures();
+    g.protocol->Flush();
+  }
+  events::PublishCommittable();
+  if (!g.held_peers.empty()) ReleaseHeldSends();
+}
+
+void WaitStep(std::uint32_t* idle) {
+  if (Progress()) {
+    *idle = 0;
+    return;
+  }
+  ++*idle;
+  if (__builtin_expect(g_threaded, 0)) {
+    const int depth = t_depth;
+    for (int n = 0; n < depth; ++n) g_mutex.unlock();
+    for (int n = 0; n < depth; ++n) g_mutex.lock();
+  }
+}
+
+void Wait(Request* request) {
+  std::uint32_t idle = 0;
+  while (!request->complete) WaitStep(&idle);
+}
+
+void WaitSent(Request* request) {
+  if (__builtin_expect(g.held_peers.empty(), 1) || request->peer == MPI_PROC_NULL) return;
+  Peer* peer = PeerOf(request->communicator->PeerWorldRank(request->peer));
+  WaitUntil([peer] { return peer->held.empty(); });
+}
+
+void NoticeUnrecoverable(const char* what) {
+  static std::set<std::string> said;
+  if (!said.insert(what).second) return;
+  if (g.rank != 0 && std::strncmp(what, "MPI calls", 9) != 0) return;
+  Message("%s: recovery can't cross this point, the run goes on without protection behind it",
+          what);
+}
+
+void StartFinalize(int destination, int round) {
+  logging::WireHeader header{};
+  header.version = logging::kWireVersion;
+  header.kind = logging::MessageKind::kFinalize;
+  header.ssn = static_cast<std::uint64_t>(round);
+  TransmitCopy(PeerOf(destination), header, nullptr, 0);
+}
+
+void FinalBarrier() {
+  g.protocol->Flush();
+  events::FlushPollFailures();
+  WaitUntil([] { return g.held_peers.empty() && !WireBusy(); });
+  // Dissemination: in round k hear from rank - 2^k. Everybody polls the wire until all are here, so
+  // that acknowledgements and requests of slower ranks are served.
+  int round = 0;
+  for (int distance = 1; distance < g.size; distance *= 2, ++round) {
+    StartFinalize((g.rank + distance) % g.size, round);
+    WaitUntil([round] { return (g.finalize_received >> round & 1U) != 0; });
+  }
+  WaitUntil([] { return !WireBusy(); });
+}
+
+}  // namespace engine
+}  // namespace ftmpi

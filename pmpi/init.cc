@@ -1,0 +1,450 @@
+// MPI_Init, MPI_Finalize and their kin: where ftmpi comes to life in a rank, and where it leaves.
+#include <mpi.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <climits>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <ctime>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "logging/environment.h"
+#include "logging/log_error.h"
+#include "pmpi/capture.h"
+#include "pmpi/communicator.h"
+#include "pmpi/companion_link.h"
+#include "pmpi/configuration.h"
+#include "pmpi/engine.h"
+#include "pmpi/engine_state.h"
+#include "pmpi/events.h"
+#include "pmpi/inject.h"
+#include "pmpi/message.h"
+#include "pmpi/protocol_host.h"
+#include "pmpi/replay.h"
+
+namespace ftmpi {
+namespace {
+
+using engine::g;
+using logging::Environment;
+using logging::LogError;
+
+constexpr int kAgreementTag = 32000;
+constexpr double kAgreementSeconds = 60;
+
+engine::WireProtocolHost g_host;
+std::string g_spill_directory;
+
+// What rank 0 decides and all ranks use.
+struct JobFacts {
+  std::uint64_t job = 0;
+  char name[64] = {0};
+  char job_directory[PATH_MAX] = {0};
+  char local_directory[PATH_MAX] = {0};
+};
+
+std::string NodeName() {
+  char name[256] = {0};
+  gethostname(name, sizeof name - 1);
+  return name;
+}
+
+bool LauncherSaysRankZero() {
+  const char* rank = std::getenv("OMPI_COMM_WORLD_RANK");
+  return rank == nullptr || std::strcmp(rank, "0") == 0;
+}
+
+std::string Absolute(const std::string& path) {
+  if (!path.empty() && path[0] == '/') return path;
+  char directory[PATH_MAX];
+  if (getcwd(directory, sizeof directory) == nullptr)
+    Fatal("the working directory has no name: %s", strerror(errno));
+  return std::string(directory) + "/" + path;
+}
+
+// Open MPI's progress until the request is done or the time is up.
+bool WaitLimited(MPI_Request* request, double deadline) {
+  int done = 0;
+  while (done == 0 && PMPI_Wtime() < deadline) PMPI_Test(request, &done, MPI_STATUS_IGNORE);
+  return done != 0;
+}
+
+// All ranks must run with the same values. Point to point with a time limit: a rank without FT_MODE
+// takes part in nothing, and must not make the others wait for ever.
+void AgreeOnConfiguration(const std::string& agreed) {
+  char mine[1024] = {0};
+  std::snprintf(mine, sizeof mine, "%s", agreed.c_str());
+  const double deadline = PMPI_Wtime() + kAgreementSeconds;
+  if (g.rank != 0) {
+    char verdict = 0;
+    MPI_Request requests[2];
+    PMPI_Isend(mine, sizeof mine, MPI_CHAR, 0, kAgreementTag, MPI_COMM_WORLD, &requests[0]);
+    PMPI_Irecv(&verdict, 1, MPI_CHAR, 0, kAgreementTag, MPI_COMM_WORLD, &requests[1]);
+    if (!WaitLimited(&requests[0], deadline) || !WaitLimited(&requests[1], deadline)) {
+      Fatal(
+          "rank 0 does not answer in MPI_Init: does it run with FT_MODE and libftmpi? Give all "
+          "ranks the same "
+          "(mpirun -x FT_MODE, in each part of a multi-program job)");
+    }
+    return;
+  }
+  std::vector<char> others(static_cast<std::size_t>(g.size) * sizeof mine);
+  std::vector<MPI_Request> requests(static_cast<std::size_t>(g.size), MPI_REQUEST_NULL);
+  for (int rank = 1; rank < g.size; ++rank) {
+    const auto n = static_cast<std::size_t>(rank);
+    PMPI_Irecv(&others[n * sizeof mine], sizeof mine, MPI_CHAR, rank, kAgreementTag, MPI_COMM_WORLD,
+               &requests[n]);
+  }
+  for (int rank = 1; rank < g.size; ++rank) {
+    const auto n = static_cast<std::size_t>(rank);
+    if (!WaitLimited(&requests[n], deadline)) {
+      Fatal(
+          "rank %d does not answer in MPI_Init: does it run with FT_MODE and libftmpi? Give all "
+          "ranks the same "
+          "(mpirun -x FT_MODE, in each part of a multi-program job)",
+          rank);
+    }
+    if (std::strcmp(&others[n * sizeof mine], mine) != 0) {
+      Fatal(
+          "the ranks disagree: rank 0 has %s, rank %d has %s: give all ranks the same FT_* values",
+          mine, rank, &others[n * sizeof mine]);
+    }
+  }
+  const char verdict = 1;
+  for (int rank = 1; rank < g.size; ++rank) {
+    PMPI_Send(&verdict, 1, MPI_CHAR, rank, kAgreementTag, MPI_COMM_WORLD);
+  }
+}
+
+void CopyPath(char (&to)[PATH_MAX], const std::string& from, const char* variable) {
+  if (from.size() >= sizeof to)
+    Fatal("%s is longer than a path may be: %s", variable, from.c_str());
+  std::memcpy(to, from.c_str(), from.size() + 1);
+}
+
+void MakeDirectory(const std::string& path, bool must_be_new, const char* variable) {
+  if (mkdir(path.c_str(), 0755) == 0) return;
+  if (errno != EEXIST) {
+    Fatal("the directory %s can't be made: %s. Set %s to a directory that can be written",
+          path.c_str(), strerror(errno), variable);
+  }
+  if (!must_be_new) return;
+  try {
+    if (Environment::Posix()->List(path).empty()) return;
+  } catch (const LogError& error) {
+    Fatal("%s", error.what());
+  }
+  Fatal(
+      "the directory %s (%s) is not empty: a job directory belongs to one job. Remove it, or set "
+      "%s to another one",
+      path.c_str(), variable, variable);
+}
+
+// A new job: its id, its name and its directories.
+JobFacts NewJob() {
+  JobFacts facts;
+  if (g.rank == 0) {
+    if (getrandom(&facts.job, sizeof facts.job, 0) != sizeof facts.job)
+      Fatal("no random job id: %s", strerror(errno));
+    const std::time_t now = std::time(nullptr);
+    std::tm local{};
+    localtime_r(&now, &local);
+    char time[32];
+    std::strftime(time, sizeof time, "%Y%m%d-%H%M%S", &local);
+    std::snprintf(facts.name, sizeof facts.name, "%s-%04x", time,
+                  static_cast<unsigned>(facts.job & 0xffff));
+    const std::string name = std::string("ftmpi-") + facts.name;
+    const Configuration& c = g.configuration;
+    CopyPath(facts.job_directory, Absolute(c.job_directory.empty() ? name : c.job_directory),
+             "FT_DIR");
+    CopyPath(facts.local_directory,
+             c.local_directory.empty() ? "/dev/shm/" + name : Absolute(c.local_directory),
+             "FT_LOCAL");
+    MakeDirectory(facts.job_directory, true, "FT_DIR");
+  }
+  PMPI_Bcast(&facts, sizeof facts, MPI_BYTE, 0, MPI_COMM_WORLD);
+  return facts;
+}
+
+// A job that mpi-ft-recover starts again.
+JobFacts RecoveredJob(const logging::ReplayLog& replay, const std::string& job_directory) {
+  JobFacts facts;
+  facts.job = replay.job;
+  CopyPath(facts.job_directory, job_directory, "FTMPI_JOBDIR");
+  const char* local = std::getenv("FTMPI_LOCAL");
+  if (local == nullptr) Fatal("FTMPI_LOCAL is not set: a recovery is started by mpi-ft-recover");
+  CopyPath(facts.local_directory, local, "FTMPI_LOCAL");
+  const std::size_t slash = job_directory.rfind('/');
+  std::string name = job_directory.substr(slash == std::string::npos ? 0 : slash + 1);
+  if (name.starts_with("ftmpi-")) name = name.substr(6);
+  std::snprintf(facts.name, sizeof facts.name, "%.63s", name.c_str());
+  return facts;
+}
+
+std::uint64_t OwnStartTime() {
+  return logging::ProcessStartTime(Environment::Posix(), getpid()).value_or(0);
+}
+
+std::vector<CompanionRank> GatherRanks(const std::string& node) {
+  struct Entry {
+    char node[64];
+    std::int64_t pid;
+    std::uint64_t start_time;
+  };
+  Entry mine{};
+  std::snprintf(mine.node, sizeof mine.node, "%.63s", node.c_str());
+  mine.pid = getpid();
+  mine.start_time = OwnStartTime();
+  std::vector<Entry> all(g.rank == 0 ? static_cast<std::size_t>(g.size) : 0);
+  PMPI_Gather(&mine, sizeof mine, MPI_BYTE, all.data(), sizeof mine, MPI_BYTE, 0, MPI_COMM_WORLD);
+  std::vector<CompanionRank> ranks;
+  ranks.reserve(all.size());
+  for (const Entry& entry : all)
+    ranks.push_back(CompanionRank{entry.node, entry.pid, entry.start_time});
+  return ranks;
+}
+
+std::string LibraryVersion() {
+  char version[MPI_MAX_LIBRARY_VERSION_STRING] = {0};
+  int length = 0;
+  PMPI_Get_library_version(version, &length);
+  return std::string(version).substr(0, std::string(version).find('\n'));
+}
+
+void SetUpProtocol(std::uint64_t interval) {
+  engine::PrepareNodeMap();
+  logging::ProtocolConfiguration& p = g.protocol_configuration;
+  p.mode = g.configuration.mode;
+  p.rank = g.rank;
+  p.size = g.size;
+  p.causal_f = g.configuration.causal_f;
+  p.interval = interval;
+  p.unit.resize(static_cast<std::size_t>(g.size));
+  for (int rank = 0; rank < g.size; ++rank) {
+    p.unit[static_cast<std::size_t>(rank)] =
+        g.configuration.failure_unit == FailureUnit::kNode ? engine::NodeLeader(rank) : rank;
+  }
+  g.several_units =
+      std::any_of(p.unit.begin(), p.unit.end(), [&p](int unit) { return unit != p.unit[0]; });
+  g.protocol = logging::MakeProtocol(p, &g_host);
+}
+
+void RemoveLeftOvers(const std::string& directory) {
+  const std::string prefix = "rank-" + std::to_string(g.rank) + ".payload-";
+  for (const std::string& name : Environment::Posix()->List(directory)) {
+    if (name.starts_with(prefix)) Environment::Posix()->Remove(logging::JoinPath(directory, name));
+  }
+}
+
+void OpenLogs(const JobFacts& facts, const logging::ReplayLog* replay) {
+  Environment* environment = Environment::Posix();
+  const std::string local = facts.local_directory;
+  MakeDirectory(local, false, "FT_LOCAL");
+  logging::RankStatusIdentity identity;
+  identity.job = facts.job;
+  identity.rank = g.rank;
+  identity.epoch = g.epoch;
+  identity.pid = getpid();
+  identity.pid_start_time = OwnStartTime();
+  // Never unmapped: the exit handler writes the last word into it.
+  static std::unique_ptr<logging::RankStatusPage> page;
+  page = logging::RankStatusPage::Create(
+      environment, logging::JoinPath(local, logging::RankStatusFileName(g.rank)), identity,
+      replay != nullptr ? replay->stdout_released : 0,
+      replay != nullptr ? replay->stderr_released : 0);
+  g.status = page->status();
+
+  logging::PayloadLogOptions options;
+  options.directory = local;
+  options.rank = g.rank;
+  options.job = facts.job;
+  options.memory = g.configuration.log_memory;
+  const char* temporary = std::getenv("TMPDIR");
+  const std::string spill_base = !g.configuration.spill_directory.empty()
+                                     ? g.configuration.spill_directory
+                                 : temporary != nullptr ? temporary
+                                                        : "/tmp";
+  g_spill_directory = Absolute(spill_base) + "/ftmpi-spill-" + facts.name;
+  options.spill_directory = g_spill_directory;
+  options.segment_size = std::min<std::uint64_t>(options.segment_size, options.memory / 4);
+  MakeDirectory(g_spill_directory, false, "FT_SPILL_DIR");
+  if (replay != nullptr && replay->payload_log_survives) {
+    g.payload_log = logging::PayloadLog::Recover(environment, options, replay->recovered_interval);
+  } else {
+    if (replay != nullptr) RemoveLeftOvers(local);
+    g.payload_log = logging::PayloadLog::Create(environment, options);
+  }
+
+  logging::EventLogOptions events;
+  events.directory = local;
+  events.rank = g.rank;
+  events.job = facts.job;
+  events.epoch = g.epoch;
+  events.base_interval = replay != nullptr ? replay->recovered_interval : 0;
+  const std::string path = logging::JoinPath(local, logging::EventLog::FileName(g.rank, g.epoch));
+  if (replay != nullptr && environment->Exists(path)) environment->Remove(path);
+  g.event_log = logging::EventLog::Create(environment, events);
+}
+
+void Attach(const JobFacts& facts, const std::string& node) {
+  CompanionAttach attach;
+  attach.job = facts.job;
+  attach.job_name = facts.name;
+  attach.job_directory = facts.job_directory;
+  attach.local_directory = facts.local_directory;
+  attach.rank = g.rank;
+  attach.np = g.size;
+  attach.node = node;
+  attach.epoch = g.epoch;
+  attach.mode = ModeName(g.configuration.mode);
+  attach.failure_unit = g.configuration.failure_unit == FailureUnit::kNode ? "node" : "rank";
+  attach.causal_f = g.configuration.causal_f;
+  attach.flush_events = g.flushing;
+  attach.keep = g.configuration.keep;
+  attach.mpi_version = LibraryVersion();
+  attach.ftmpi_version = FTMPI_VERSION;
+  attach.status_path =
+      logging::JoinPath(facts.local_directory, logging::RankStatusFileName(g.rank));
+  attach.status = g.status;
+  attach.ranks = GatherRanks(node);
+  std::string error;
+  if (!AttachCompanion(attach, &error)) Fatal("%s", error.c_str());
+}
+
+// MPI is up, the configuration is read: brings the engine up.
+void StartEngine() {
+  PMPI_Comm_rank(MPI_COMM_WORLD, &g.rank);
+  PMPI_Comm_size(MPI_COMM_WORLD, &g.size);
+  const std::string node = NodeName();
+  SetMessageIdentity(g.rank, node.c_str());
+  g.peers.assign(static_cast<std::size_t>(g.size), nullptr);
+  AgreeOnConfiguration(AgreedValues(g.configuration));
+
+  std::unique_ptr<logging::ReplayLog> replay;
+  JobFacts facts;
+  try {
+    if (const char* epoch = std::getenv("FTMPI_RECOVER_EPOCH")) {
+      const char* directory = std::getenv("FTMPI_JOBDIR");
+      if (directory == nullptr)
+        Fatal("FTMPI_JOBDIR is not set: a recovery is started by mpi-ft-recover");
+      g.epoch = static_cast<std::uint16_t>(std::strtoul(epoch, nullptr, 10));
+      const std::string path =
+          std::string(directory) + "/epoch-" + epoch + "/" + logging::ReplayLogFileName(g.rank);
+      replay =
+          std::make_unique<logging::ReplayLog>(logging::ReadReplayLog(Environment::Posix(), path));
+      facts = RecoveredJob(*replay, directory);
+    } else {
+      facts = NewJob();
+    }
+    std::string error;
+    if (!inject::Arm(g.configuration.inject, g.rank, g.size, g.epoch, &error))
+      Fatal("%s", error.c_str());
+    g.interval = replay ? replay->recovered_interval : 0;
+    OpenLogs(facts, replay.get());
+    SetUpProtocol(g.interval);
+    g.status->interval.store(g.interval);
+    g.flushing = g.configuration.mode == logging::Mode::kOptimistic || g.configuration.flush_events;
+    engine::StartWire();
+    if (replay) {
+      if (replay->payload_log_survives) engine::IndexPayloadLog();
+      events::StartReplay(*replay);
+    }
+    events::PublishCommittable();
+    Attach(facts, node);
+  } catch (const LogError& error) {
+    Fatal("%s", error.what());
+  }
+  g.has_events = g.several_units || g.flushing;
+  CreatePredefinedCommunicators(g.rank, g.size);
+  // Nobody sends before everybody can receive.
+  PMPI_Barrier(MPI_COMM_WORLD);
+  g.status->phase.store(logging::RankPhase::kRunning);
+  g_active = true;
+}
+
+void StopEngine() {
+  DestroyPredefinedCommunicators();
+  engine::FinalBarrier();
+  g_active = false;
+  engine::StopWire();
+  engine::DestroyMatchQueues();
+  g.protocol.reset();
+}
+
+// Reads the environment; true if this rank is to be protected. Wrong values end the process before
+// MPI is up, with a message from one rank.
+bool WantsProtection() {
+  std::string error;
+  const logging::Mode mode = ModeFromEnvironment(&error);
+  if (error.empty() && mode == logging::Mode::kOff) return false;
+  if (error.empty()) ReadConfiguration(&g.configuration, &error);
+  if (!error.empty()) {
+    if (LauncherSaysRankZero()) Message("%s", error.c_str());
+    std::_Exit(2);
+  }
+  if (!StartCompanion(&error)) {
+    Message("%s", error.c_str());
+    std::_Exit(2);
+  }
+  return true;
+}
+
+}  // namespace
+}  // namespace ftmpi
+
+using namespace ftmpi;  // NOLINT(google-build-using-namespace)
+
+FTMPI_EXPORT int MPI_Init(int* argc, char*** argv) {
+  if (!WantsProtection()) return PMPI_Init(argc, argv);
+  const int result = PMPI_Init(argc, argv);
+  if (result == MPI_SUCCESS) StartEngine();
+  return result;
+}
+
+FTMPI_EXPORT int MPI_Init_thread(int* argc, char*** argv, int required, int* provided) {
+  if (!WantsProtection()) return PMPI_Init_thread(argc, argv, required, provided);
+  const int result = PMPI_Init_thread(argc, argv, required, provided);
+  if (result != MPI_SUCCESS) return result;
+  engine::g_threaded = *provided == MPI_THREAD_MULTIPLE;
+  StartEngine();
+  return result;
+}
+
+FTMPI_EXPORT int MPI_Finalize(void) {
+  FTMPI_PASS_THROUGH(PMPI_Finalize());
+  {
+    EngineLock lock;
+    StopEngine();
+  }
+  const int result = PMPI_Finalize();
+  CompanionFinalized();
+  return result;
+}
+
+FTMPI_EXPORT int MPI_Abort(MPI_Comm comm, int errorcode) {
+  FTMPI_PASS_THROUGH(PMPI_Abort(comm, errorcode));
+  CompanionAborted(errorcode);
+  return PMPI_Abort(MPI_COMM_WORLD, errorcode);
+}
+
+FTMPI_EXPORT double MPI_Wtime(void) {
+  FTMPI_PASS_THROUGH(PMPI_Wtime());
+  EngineLock lock;
+  if (!g.configuration.log_time) return PMPI_Wtime();
+  const std::uint64_t bits = events::LogValue([] {
+    const double time = PMPI_Wtime();
+    std::uint64_t value = 0;
+    std::memcpy(&value, &time, sizeof value);
+    return value;
+  });
+  double time = 0;
+  std::memcpy(&time, &bits, sizeof time);
+  return time;
+}

@@ -1,0 +1,235 @@
+// Receives: what arrives is matched with a posted receive or kept; what is posted looks among the
+// kept first.
+#include <cstdlib>
+#include <cstring>
+
+#include "pmpi/datatype.h"
+#include "pmpi/engine.h"
+#include "pmpi/engine_state.h"
+#include "pmpi/events.h"
+#include "pmpi/message.h"
+
+namespace ftmpi::engine {
+namespace {
+
+using logging::MessageKind;
+using logging::WireHeader;
+
+Context ContextOf(const WireHeader& header) {
+  return (header.flags & logging::kFlagCollective) != 0 ? Context::kCollective
+                                                        : Context::kPointToPoint;
+}
+
+void CreditReplayed(Peer* peer, const WireHeader& delivered) {
+  ++peer->replayed_delivered;
+  if (delivered.kind != MessageKind::kRendezvous && peer->replayed_delivered % 16 != 0) return;
+  WireHeader header{};
+  header.version = logging::kWireVersion;
+  header.kind = MessageKind::kCredit;
+  header.ssn = peer->replayed_delivered;
+  TransmitCopy(peer, header, nullptr, 0);
+}
+
+// The receiver now depends on the sender's state interval (Johnson 2.1.1).
+void NoteDependency(Peer* peer, std::uint64_t interval) {
+  peer->known_interval = interval;
+  if (g.several_units && g.configuration.mode == logging::Mode::kOptimistic) {
+    events::RecordDependency(peer->world_rank, interval);
+  }
+  g.protocol->OnDelivery(peer->world_rank, interval);
+  events::PublishCommittable();
+}
+
+void Arrived(Peer* peer, const WireHeader& header, const std::byte* payload) {
+  MatchQueue* queue = FindMatchQueue(header.communicator, ContextOf(header));
+  Request* request = __builtin_expect(g.replaying, 0)
+                         ? events::ReplayMatchPosted(queue, peer->world_rank, header)
+                         : queue->MatchPosted(peer->world_rank, header.tag);
+  if (request != nullptr) {
+    queue->Unpost(request);
+    Deliver(request, peer->world_rank, header, payload);
+    return;
+  }
+  const std::size_t bytes = header.kind == MessageKind::kRendezvous ? 0 : header.payload_length;
+  UnexpectedMessage* message = NewUnexpected(bytes);
+  message->source = peer->world_rank;
+  message->header = header;
+  if (bytes > 0) std::memcpy(message->payload(), payload, bytes);
+  queue->AddUnexpected(message);
+}
+
+}  // namespace
+
+void OnArrival(int source, const std::byte* message, std::size_t bytes) {
+  WireHeader header;
+  if (bytes < sizeof header)
+    Fatal("a message of %zu bytes from rank %d is shorter than a header", bytes, source);
+  std::memcpy(&header, message, sizeof header);
+  if (header.version != logging::kWireVersion) {
+    Fatal("rank %d speaks wire version %d, this rank %d: all ranks must load the same libftmpi",
+          source, header.version, logging::kWireVersion);
+  }
+  if (header.epoch != g.epoch)
+    Fatal("rank %d is in recovery epoch %d, this rank in %d", source, header.epoch, g.epoch);
+  const std::byte* payload = message + sizeof header;
+  const std::uint64_t in_message =
+      header.kind == MessageKind::kRendezvous ? 0 : header.payload_length;
+  if (in_message + header.piggyback_length != bytes - sizeof header) {
+    Fatal("a message from rank %d has %zu bytes where its header says %lu", source, bytes,
+          static_cast<unsigned long>(in_message + header.piggyback_length + sizeof header));
+  }
+  Peer* peer = PeerOf(source);
+  if (__builtin_expect(header.piggyback_length != 0, 0)) {
+    if (!g.protocol->OnPiggyback(source, {payload + in_message, header.piggyback_length})) {
+      Fatal("the data that rode on a message of rank %d can't be understood", source);
+    }
+    events::PublishCommittable();
+  }
+  switch (header.kind) {
+    case MessageKind::kInline:
+    case MessageKind::kRendezvous:
+      Arrived(peer, header, payload);
+      return;
+    case MessageKind::kMatched:
+      OnMatched(peer, header.ssn);
+      return;
+    case MessageKind::kCredit:
+      OnCredit(peer, header.ssn);
+      return;
+    case MessageKind::kFinalize:
+      g.finalize_received |= 1U << header.ssn;
+      return;
+    case MessageKind::kProtocol:
+      if (!g.protocol->OnControl(source, {payload, in_message})) {
+        Fatal("a protocol message of rank %d can't be understood", source);
+      }
+      events::PublishCommittable();
+      return;
+  }
+  Fatal("a message from rank %d is of unknown kind %d", source, static_cast<int>(header.kind));
+}
+
+void Deliver(Request* request, int source, const WireHeader& header, const std::byte* payload) {
+  Peer* peer = PeerOf(source);
+  // What an event depends on is recorded before the event.
+  if (header.interval > peer->known_interval) NoteDependency(peer, header.interval);
+  if (request->wildcard) events::WildcardMatched(request, source, header.ssn);
+  if (__builtin_expect((header.flags & logging::kFlagSynchronous) != 0, 0))
+    SendMatched(peer, header.ssn);
+  if (__builtin_expect((header.csn & kReplayedBit) != 0, 0)) CreditReplayed(peer, header);
+  request->source = header.source_rank;
+  request->received_tag = header.tag;
+  request->ssn = header.ssn;
+  DatatypeLayout layout;
+  FTMPI_CHECK(GetLayout(request->datatype, &layout));
+  const std::uint64_t capacity = layout.size * static_cast<std::uint64_t>(request->count);
+  const std::uint64_t bytes = header.payload_length;
+  if (header.kind == MessageKind::kInline) {
+    request->bytes = bytes < capacity ? bytes : capacity;
+    int error =
+        UnpackData(payload, request->bytes, request->buffer, request->count, request->datatype);
+    if (bytes > capacity) error = MPI_ERR_TRUNCATE;
+    CompleteReceive(request, error);
+    return;
+  }
+  request->bytes = bytes;
+  if (layout.contiguous && bytes <= capacity) {
+    request->staging = nullptr;
+    ReceivePayload(peer, header.transfer,
+                   static_cast<std::byte*>(request->buffer) + layout.true_lower, bytes, request);
+    return;
+  }
+  request->staging = std::malloc(bytes);
+  if (request->staging == nullptr)
+    Fatal("no memory for a message of %lu bytes", static_cast<unsigned long>(bytes));
+  ReceivePayload(peer, header.transfer, request->staging, bytes, request);
+}
+
+void OnPayloadReceived(Request* request, int error) {
+  if (request->staging != nullptr) {
+    DatatypeLayout layout;
+    FTMPI_CHECK(GetLayout(request->datatype, &layout));
+    const std::uint64_t capacity = layout.size * static_cast<std::uint64_t>(request->count);
+    const bool truncated = request->bytes > capacity;
+    if (truncated) request->bytes = capacity;
+    const int unpacked = UnpackData(request->staging, request->bytes, request->buffer,
+                                    request->count, request->datatype);
+    if (error == MPI_SUCCESS) error = truncated ? MPI_ERR_TRUNCATE : unpacked;
+    std::free(request->staging);
+    request->staging = nullptr;
+  }
+  CompleteReceive(request, error);
+}
+
+void CompleteReceive(Request* request, int error) {
+  request->error = error;
+  CompleteRequest(request);
+}
+
+void DeliverUnexpected(Request* request, MatchQueue* queue, UnexpectedMessage* message) {
+  queue->RemoveUnexpected(message);
+  Deliver(request, message->source, message->header, message->payload());
+  DeleteUnexpected(message);
+}
+
+void ReturnDelivered(Request* request) {
+  MatchQueue* queue = request->communicator->match[request->context];
+  UnexpectedMessage* message = NewUnexpected(request->bytes);
+  const int source = request->communicator->PeerWorldRank(request->source);
+  message->source = source;
+  WireHeader& header = message->header;
+  header.version = logging::kWireVersion;
+  header.kind = MessageKind::kInline;
+  header.tag = request->received_tag;
+  header.communicator = request->communicator->id;
+  header.ssn = request->ssn;
+  header.payload_length = request->bytes;
+  header.source_rank = request->source;
+  DatatypeLayout layout;
+  FTMPI_CHECK(GetLayout(request->datatype, &layout));
+  FTMPI_CHECK(layout.size > 0 || request->bytes == 0);
+  const int elements = layout.size == 0 ? 0 : static_cast<int>(request->bytes / layout.size);
+  FTMPI_CHECK(static_cast<std::uint64_t>(elements) * layout.size == request->bytes);
+  PackData(request->buffer, elements, request->datatype, message->payload(), request->bytes);
+  queue->AddUnexpectedInOrder(message);
+  request->bytes = 0;
+}
+
+void StartReceive(Request* request) {
+  Communicator* communicator = request->communicator;
+  request->active = true;
+  request->complete = false;
+  request->cancelled = false;
+  request->error = MPI_SUCCESS;
+  request->bytes = 0;
+  if (request->peer == MPI_PROC_NULL) {
+    request->source = MPI_PROC_NULL;
+    request->received_tag = MPI_ANY_TAG;
+    CompleteRequest(request);
+    return;
+  }
+  // A receive from anyone where there is only one: its source is determined.
+  request->wildcard = request->peer == MPI_ANY_SOURCE && communicator->remote_size() > 1;
+  request->post_order = ++g.post_order;
+  if (request->wildcard) {
+    request->wildcard_ordinal = ++g.wildcard_ordinal;
+    request->peer_world = -1;
+  } else {
+    request->peer_world =
+        communicator->PeerWorldRank(request->peer == MPI_ANY_SOURCE ? 0 : request->peer);
+  }
+  MatchQueue* queue = communicator->match[request->context];
+  UnexpectedMessage* message = nullptr;
+  if (__builtin_expect(g.replaying, 0)) {
+    message = events::ReplayMatchUnexpected(queue, request);
+  } else if (queue->arrival_head != nullptr) {
+    message = queue->MatchUnexpected(request->peer_world, request->tag);
+  }
+  if (message != nullptr) {
+    DeliverUnexpected(request, queue, message);
+  } else {
+    queue->Post(request);
+  }
+}
+
+}  // namespace ftmpi::engine

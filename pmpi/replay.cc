@@ -1,0 +1,149 @@
+#include "pmpi/replay.h"
+
+#include <algorithm>
+#include <cstring>
+#include <memory>
+
+#include "pmpi/datatype.h"
+#include "pmpi/message.h"
+
+namespace ftmpi::engine {
+namespace {
+
+using logging::LogRecord;
+using logging::MessageKind;
+
+// Messages that may be under way from the log and not delivered; large ones count for several.
+constexpr std::uint64_t kWindow = 64;
+constexpr std::uint64_t kLargeWindow = 4;
+
+void PushRecord(Peer* peer, ReplayChannel* channel) {
+  LogRecord* record = g.payload_log->PinAt(channel->positions[channel->pushed]);
+  ++channel->pushed;
+  TransmitRecord(peer, record, true);
+  g.payload_log->Unpin(record);
+}
+
+[[noreturn]] void NotDeterministic(const Peer* peer, const Request* request, const char* what) {
+  Fatal(
+      "message %lu to rank %d (tag %d) is not the one that was sent before the failure: %s. The "
+      "program is not "
+      "deterministic between events (time, random numbers, threads, files?), so it can't be "
+      "recovered by replay",
+      static_cast<unsigned long>(request->ssn), peer->world_rank, request->tag, what);
+}
+
+void Compare(Peer* peer, Request* request, std::uint64_t bytes, LogRecord* record) {
+  const logging::WireHeader& header = record->header;
+  char what[160];
+  if (header.communicator != request->communicator->id || header.tag != request->tag ||
+      ((header.flags & logging::kFlagCollective) != 0) !=
+          (request->context == static_cast<std::uint8_t>(Context::kCollective))) {
+    std::snprintf(what, sizeof what, "its tag was %d, or its communicator another one", header.tag);
+    NotDeterministic(peer, request, what);
+  }
+  if (header.payload_length != bytes) {
+    std::snprintf(what, sizeof what, "it had %lu bytes, now %lu",
+                  static_cast<unsigned long>(header.payload_length),
+                  static_cast<unsigned long>(bytes));
+    NotDeterministic(peer, request, what);
+  }
+  DatatypeLayout layout;
+  FTMPI_CHECK(GetLayout(request->datatype, &layout));
+  const std::byte* now = nullptr;
+  std::unique_ptr<std::byte[]> packed;
+  if (layout.contiguous) {
+    now = static_cast<const std::byte*>(request->buffer) + layout.true_lower;
+  } else {
+    packed = std::make_unique<std::byte[]>(bytes + 1);
+    PackData(request->buffer, request->count, request->datatype, packed.get(), bytes);
+    now = packed.get();
+  }
+  if (bytes == 0 || std::memcmp(now, record->payload(), bytes) == 0) return;
+  const auto different = std::mismatch(now, now + bytes, record->payload()).first - now;
+  std::snprintf(
+      what, sizeof what, "the first differing byte is byte %ld of %lu (0x%02x then, 0x%02x now)",
+      static_cast<long>(different), static_cast<unsigned long>(bytes),
+      static_cast<unsigned>(record->payload()[different]), static_cast<unsigned>(now[different]));
+  NotDeterministic(peer, request, what);
+}
+
+}  // namespace
+
+void IndexPayloadLog() {
+  g.payload_log->ForEach([](LogRecord& record, std::uint64_t position) {
+    FTMPI_CHECK(record.destination >= 0 && record.destination < g.size);
+    Peer* peer = PeerOf(record.destination);
+    if (!peer->replay) {
+      peer->replay = std::make_unique<ReplayChannel>();
+      g.replay_peers.push_back(peer);
+    }
+    ReplayChannel& channel = *peer->replay;
+    const auto index = static_cast<std::uint32_t>(channel.positions.size());
+    channel.positions.push_back(position);
+    if ((record.header.flags & logging::kFlagSchedule) != 0) {
+      channel
+          .schedule[ScheduleKey{record.header.communicator, record.header.tag, record.header.ssn}] =
+          index;
+    } else {
+      channel.program.push_back(index);
+      FTMPI_CHECK(record.header.ssn == channel.program.size());
+    }
+    return true;
+  });
+}
+
+bool ReplaySend(Peer* peer, Request* request, std::uint64_t bytes) {
+  ReplayChannel& channel = *peer->replay;
+  std::uint32_t index = 0;
+  if (request->schedule_lane) {
+    const auto found =
+        channel.schedule.find(ScheduleKey{request->communicator->id, request->tag, request->ssn});
+    if (found == channel.schedule.end()) return false;
+    index = found->second;
+    channel.schedule.erase(found);
+  } else {
+    if (request->ssn > channel.program.size()) {
+      // New in this incarnation: it goes behind all that was logged.
+      while (channel.pushed < channel.positions.size()) PushRecord(peer, &channel);
+      if (channel.schedule.empty()) {
+        std::erase(g.replay_peers, peer);
+        peer->replay.reset();
+      }
+      return false;
+    }
+    index = channel.program[request->ssn - 1];
+  }
+  while (channel.pushed <= index) PushRecord(peer, &channel);
+  LogRecord* record = g.payload_log->PinAt(channel.positions[index]);
+  Compare(peer, request, bytes, record);
+  g.payload_log->Unpin(record);
+  return true;
+}
+
+bool PushReplay() {
+  bool did = false;
+  for (Peer* peer : g.replay_peers) {
+    ReplayChannel& channel = *peer->replay;
+    for (int n = 0; n < 8 && channel.pushed < channel.positions.size(); ++n) {
+      const std::uint64_t outstanding =
+          channel.pushed - std::min<std::uint64_t>(channel.credited, channel.pushed);
+      if (outstanding >= kWindow) break;
+      if (outstanding >= kLargeWindow) {
+        LogRecord* record = g.payload_log->PinAt(channel.positions[channel.pushed]);
+        const bool large = record->header.kind == MessageKind::kRendezvous;
+        g.payload_log->Unpin(record);
+        if (large) break;
+      }
+      PushRecord(peer, &channel);
+      did = true;
+    }
+  }
+  return did;
+}
+
+void OnCredit(Peer* peer, std::uint64_t delivered) {
+  if (peer->replay) peer->replay->credited = std::max(peer->replay->credited, delivered);
+}
+
+}  // namespace ftmpi::engine

@@ -1,0 +1,239 @@
+// Sends: the log record is built once and sent from there (inline), or logged while the payload
+// travels (large). Held sends, synchronous sends, and sends that an earlier incarnation has made.
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+
+#include "pmpi/datatype.h"
+#include "pmpi/engine.h"
+#include "pmpi/engine_state.h"
+#include "pmpi/events.h"
+#include "pmpi/message.h"
+#include "pmpi/replay.h"
+
+namespace ftmpi::engine {
+namespace {
+
+using logging::LogRecord;
+using logging::MessageKind;
+using logging::WireHeader;
+
+constexpr std::uint32_t kTransferTags = 1U << 30;
+
+void FillHeader(WireHeader* header, const Request& request, MessageKind kind, std::uint64_t ssn,
+                std::uint64_t bytes) {
+  header->version = logging::kWireVersion;
+  header->kind = kind;
+  header->flags = static_cast<std::uint8_t>(
+      (request.context == static_cast<std::uint8_t>(Context::kCollective) ? logging::kFlagCollective
+                                                                          : 0) |
+      (request.schedule_lane ? logging::kFlagSchedule : 0) |
+      (request.mode == SendMode::kSynchronous ? logging::kFlagSynchronous : 0));
+  header->reserved0 = 0;
+  header->tag = request.tag;
+  header->communicator = request.communicator->id;
+  header->ssn = ssn;
+  header->payload_length = bytes;
+  header->interval = g.interval;
+  header->source_rank = request.communicator->rank;
+  header->piggyback_length = 0;
+  header->epoch = g.epoch;
+  header->transfer = 0;
+  header->csn = 0;
+}
+
+std::uint64_t NextNumber(Peer* peer, Request* request) {
+  if (request->schedule_lane) {
+    FTMPI_CHECK(request->owner != nullptr);
+    return request->owner->NextSendNumber(peer->world_rank);
+  }
+  return ++peer->last_ssn;
+}
+
+// The request is done but for a synchronous send's answer.
+void Sent(Peer* peer, Request* request) {
+  if (request->mode == SendMode::kSynchronous) {
+    const auto early =
+        std::find(peer->matched_early.begin(), peer->matched_early.end(), request->ssn);
+    if (early == peer->matched_early.end()) {
+      peer->synchronous.push_back(request);
+      return;
+    }
+    peer->matched_early.erase(early);
+  }
+  CompleteRequest(request);
+}
+
+// Room in a record for what may ride on it later.
+std::uint64_t PiggybackRoom() { return g.protocol_configuration.maximum_piggyback; }
+
+void TakePiggybackInto(Peer* peer, LogRecord* record) {
+  std::uint64_t piggyback = 0;
+  if (g.protocol->piggyback_pending()) {
+    const auto data = g.protocol->TakePiggyback(peer->world_rank);
+    piggyback = data.size();
+    if (piggyback > 0) {
+      const std::uint64_t payload =
+          record->header.kind == MessageKind::kRendezvous ? 0 : record->header.payload_length;
+      FTMPI_CHECK(record->capacity >= payload + piggyback);
+      if (record->header.kind == MessageKind::kRendezvous) {
+        // Behind a lone header there is payload in the record: the data goes with a copy of the
+        // header.
+        WireHeader header = record->header;
+        header.piggyback_length = static_cast<std::uint16_t>(piggyback);
+        TransmitCopy(peer, header, data.data(), piggyback);
+        return;
+      }
+      std::memcpy(record->payload() + payload, data.data(), piggyback);
+    }
+  }
+  TransmitInline(peer, record, piggyback);
+}
+
+bool MustHold(Peer* peer) {
+  if (!peer->held.empty()) return true;
+  return g.protocol->sends_held() && !g.protocol->MaySend(peer->world_rank);
+}
+
+void Hold(Peer* peer, LogRecord* record) {
+  if (peer->held.empty()) g.held_peers.push_back(peer);
+  g.payload_log->Pin(record);
+  peer->held.push_back(HeldSend{record});
+}
+
+void SendInline(Peer* peer, Request* request, std::uint64_t bytes) {
+  const bool hold = MustHold(peer);
+  std::span<const std::byte> piggyback;
+  if (!hold && g.protocol->piggyback_pending())
+    piggyback = g.protocol->TakePiggyback(peer->world_rank);
+  const std::uint64_t room = hold ? PiggybackRoom() : piggyback.size();
+  LogRecord* record = g.payload_log->Reserve(bytes + room, peer->world_rank);
+  FillHeader(&record->header, *request, MessageKind::kInline, request->ssn, bytes);
+  const int error =
+      PackData(request->buffer, request->count, request->datatype, record->payload(), bytes);
+  if (error != MPI_SUCCESS) request->error = error;
+  if (!piggyback.empty())
+    std::memcpy(record->payload() + bytes, piggyback.data(), piggyback.size());
+  g.payload_log->Commit(record, bytes + room);
+  if (hold) {
+    Hold(peer, record);
+  } else {
+    TransmitInline(peer, record, piggyback.size());
+  }
+  Sent(peer, request);
+}
+
+void SendLarge(Peer* peer, Request* request, std::uint64_t bytes) {
+  const bool hold = MustHold(peer);
+  LogRecord* record = g.payload_log->Reserve(bytes + PiggybackRoom(), peer->world_rank);
+  FillHeader(&record->header, *request, MessageKind::kRendezvous, request->ssn, bytes);
+  DatatypeLayout layout;
+  FTMPI_CHECK(GetLayout(request->datatype, &layout));
+  const bool from_user = layout.contiguous && !hold && request->mode != SendMode::kBuffered &&
+                         request->mode != SendMode::kSynchronous;
+  if (from_user) {
+    // The payload leaves from the program's buffer while we copy it into the log.
+    const auto* data = static_cast<const std::byte*>(request->buffer) + layout.true_lower;
+    record->header.transfer = peer->next_transfer++ % kTransferTags;
+    TakePiggybackInto(peer, record);
+    SendPayload(peer, record->header.transfer, data, bytes, request, nullptr);
+    std::memcpy(record->payload(), data, bytes);
+    g.payload_log->Commit(record, bytes);
+    return;
+  }
+  const int error =
+      PackData(request->buffer, request->count, request->datatype, record->payload(), bytes);
+  if (error != MPI_SUCCESS) request->error = error;
+  g.payload_log->Commit(record, bytes);
+  if (hold) {
+    Hold(peer, record);
+  } else {
+    TransmitRecord(peer, record, false);
+  }
+  Sent(peer, request);
+}
+
+}  // namespace
+
+void TransmitRecord(Peer* peer, LogRecord* record, bool replayed) {
+  record->header.csn = replayed ? kReplayedBit : 0;
+  record->header.piggyback_length = 0;
+  if (record->header.kind == MessageKind::kRendezvous) {
+    record->header.transfer = peer->next_transfer++ % kTransferTags;
+    TakePiggybackInto(peer, record);
+    SendPayload(peer, record->header.transfer, record->payload(), record->header.payload_length,
+                nullptr, record);
+  } else if (!replayed && record->capacity >= record->header.payload_length + PiggybackRoom()) {
+    TakePiggybackInto(peer, record);
+  } else {
+    TransmitInline(peer, record, 0);
+  }
+}
+
+void ReleaseHeldSends() {
+  for (std::size_t n = 0; n < g.held_peers.size();) {
+    Peer* peer = g.held_peers[n];
+    while (!peer->held.empty() &&
+           (!g.protocol->sends_held() || g.protocol->MaySend(peer->world_rank))) {
+      LogRecord* record = peer->held.front().record;
+      peer->held.pop_front();
+      TransmitRecord(peer, record, false);
+      g.payload_log->Unpin(record);
+    }
+    if (peer->held.empty()) {
+      g.held_peers[n] = g.held_peers.back();
+      g.held_peers.pop_back();
+    } else {
+      ++n;
+    }
+  }
+}
+
+void StartSend(Request* request) {
+  Communicator* communicator = request->communicator;
+  request->active = true;
+  request->complete = false;
+  request->error = MPI_SUCCESS;
+  if (request->peer == MPI_PROC_NULL) {
+    CompleteRequest(request);
+    return;
+  }
+  DatatypeLayout layout;
+  FTMPI_CHECK(GetLayout(request->datatype, &layout));
+  const std::uint64_t bytes = layout.size * static_cast<std::uint64_t>(request->count);
+  Peer* peer = PeerOf(communicator->PeerWorldRank(request->peer));
+  if (__builtin_expect(g.poll_failures != 0, 0)) events::FlushPollFailures();
+  request->ssn = NextNumber(peer, request);
+  if (__builtin_expect(peer->replay != nullptr, 0) && ReplaySend(peer, request, bytes)) {
+    Sent(peer, request);
+    return;
+  }
+  if (bytes <= peer->inline_limit) {
+    SendInline(peer, request, bytes);
+  } else {
+    SendLarge(peer, request, bytes);
+  }
+}
+
+void SendMatched(Peer* peer, std::uint64_t ssn) {
+  WireHeader header{};
+  header.version = logging::kWireVersion;
+  header.kind = MessageKind::kMatched;
+  header.ssn = ssn;
+  TransmitCopy(peer, header, nullptr, 0);
+}
+
+void OnMatched(Peer* peer, std::uint64_t ssn) {
+  const auto found = std::find_if(peer->synchronous.begin(), peer->synchronous.end(),
+                                  [ssn](const Request* request) { return request->ssn == ssn; });
+  if (found == peer->synchronous.end()) {
+    // The message was sent again from the log, and this incarnation has not come to its send yet.
+    peer->matched_early.push_back(ssn);
+    return;
+  }
+  Request* request = *found;
+  peer->synchronous.erase(found);
+  CompleteRequest(request);
+}
+
+}  // namespace ftmpi::engine
