@@ -4,16 +4,12 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
-#include <deque>
-#include <map>
-#include <unordered_map>
+#include <string>
 #include <utility>
 #include <vector>
 
-#include "logging/environment.h"
 #include "logging/log_error.h"
-#include "logging/payload_log_format.h"
-#include "logging/payload_log_segment.h"
+#include "logging/payload_log_files.h"
 
 namespace ftmpi::logging {
 namespace {
@@ -24,99 +20,7 @@ constexpr std::uint64_t kGrowthStep = 2 << 20;    // a segment grows by so much
 constexpr std::uint64_t kPrepareStep = 64 << 10;  // PrepareAhead gets so much at a time
 constexpr std::uint64_t kPrepareGoal = 8 << 20;   // and keeps so much ready
 
-class SegmentedPayloadLog final : public PayloadLog {
- public:
-  SegmentedPayloadLog(Environment* environment, const PayloadLogOptions& options);
-
-  void Start();
-  void Resume(std::uint64_t last_interval);
-
-  void Pin(const LogRecord* record) override;
-  void Unpin(const LogRecord* record) override;
-  void ForEach(const std::function<bool(LogRecord&, std::uint64_t)>& visit) override;
-  LogRecord* PinAt(std::uint64_t position) override;
-  void Trim(int destination, std::uint64_t ssn) override;
-  void TrimBefore(std::uint64_t position) override;
-  bool PrepareAhead() override;
-  void Prepare(std::uint64_t size) override;
-  void Remove() override;
-
-  std::uint64_t end_position() const override;
-  std::uint64_t PositionOf(const LogRecord* record) const override;
-  std::uint64_t bytes() const override;
-  std::uint64_t bytes_in_memory() const override;
-  std::uint64_t bytes_spilled() const override;
-  const std::string& damage() const override { return damage_; }
-
- protected:
-  LogRecord* ReserveSlow(std::uint64_t capacity, int destination) override;
-
- private:
-  struct Spare {
-    std::unique_ptr<MappedFile> file;
-    std::string path;
-  };
-  struct Found {  // by Resume: the files of one segment number
-    std::string in_memory, spilled;
-  };
-
-  std::string InMemoryPath(std::uint32_t number) const {
-    return JoinPath(options_.directory, SegmentFileName(options_.rank, number));
-  }
-  std::string SpillPath(std::uint32_t number) const {
-    return JoinPath(options_.spill_directory, SpillFileName(options_.job, options_.rank, number));
-  }
-  std::uint64_t Offset() const { return static_cast<std::uint64_t>(next_ - current_->data()); }
-  Segment* Find(std::uint32_t number) const;
-  Segment* Holding(const LogRecord* record) const;
-
-  // Appending.
-  void OpenSegment(std::uint64_t length);
-  void CloseCurrent();
-  void Extend(std::uint64_t size, bool may_free);
-  void UpdateEnd();
-  Spare NewFile(std::uint64_t need);
-  bool PrepareStep(MappedFile* file);
-  void AddSpare();
-
-  // Memory.
-  bool Fits(std::uint64_t bytes) const {
-    const std::uint64_t used = bytes_in_memory();
-    return used <= options_.memory && bytes <= options_.memory - used;
-  }
-  bool FreeSomething();
-  bool SpillOldest();
-  void MakeSpare(std::unique_ptr<MappedFile> file, const std::string& path);
-  void RemoveSpare(std::size_t index);
-  void Allocate(MappedFile* file, std::uint64_t size, bool may_free);
-  [[noreturn]] void ThrowFull(std::uint64_t wanted, const std::string& reason) const;
-
-  // Giving back.
-  void DropTrimmed();
-  void Forget(const Segment& segment);
-  void RemoveFiles(const Segment& segment);
-  void UnmapUnused(Segment* keep);
-
-  // Recovery.
-  std::map<std::uint32_t, Found> FindFiles();
-  void Discard(const Found& found);
-
-  Environment* const environment_;
-  PayloadLogOptions options_;
-  const SegmentOwner owner_;
-  std::uint64_t segment_size_ = 0;
-  std::uint64_t growth_step_ = 0;
-  std::deque<std::unique_ptr<Segment>> segments_;  // without a gap; empty: none since the last drop
-  Segment* current_ = nullptr;                     // the open one, segments_.back(), or null
-  std::uint64_t current_first_record_ = 0;         // record_count_ when it was opened
-  std::uint32_t last_number_ = 0;
-  std::vector<Spare> spares_;
-  std::uint64_t last_spare_ = 0;
-  std::unordered_map<int, std::uint64_t> trimmed_;  // destination: SSN
-  Segment* last_mapped_ = nullptr;                  // spilled, mapped, perhaps without a pin
-  bool prepared_ = false;  // PrepareAhead has nothing to do until the next segment
-  std::string damage_;
-};
+}  // namespace
 
 SegmentedPayloadLog::SegmentedPayloadLog(Environment* environment, const PayloadLogOptions& options)
     : environment_(environment), options_(options), owner_{options.job, options.rank} {
@@ -146,8 +50,7 @@ void SegmentedPayloadLog::Start() {
   OpenSegment(0);
 }
 
-// --- Appending
-// ------------------------------------------------------------------------------------
+// --- Appending ---
 
 LogRecord* SegmentedPayloadLog::ReserveSlow(std::uint64_t capacity, int destination) {
   if (capacity > kMaximumSegmentCapacity - 2 * kSegmentHeaderSize) {
@@ -310,8 +213,7 @@ void SegmentedPayloadLog::Prepare(std::uint64_t size) {
   }
 }
 
-// --- Memory
-// ---------------------------------------------------------------------------------------
+// --- Memory ---
 
 void SegmentedPayloadLog::ThrowFull(std::uint64_t wanted, const std::string& reason) const {
   throw LogError("the payload log of rank " + std::to_string(options_.rank) + " in " +
@@ -416,8 +318,7 @@ std::uint64_t SegmentedPayloadLog::bytes() const {
   return sum;
 }
 
-// --- Reading
-// --------------------------------------------------------------------------------------
+// --- Reading ---
 
 Segment* SegmentedPayloadLog::Find(std::uint32_t number) const {
   if (segments_.empty() || number < segments_.front()->number() ||
@@ -509,8 +410,7 @@ LogRecord* SegmentedPayloadLog::PinAt(std::uint64_t position) {
   return record;
 }
 
-// --- Giving back
-// ----------------------------------------------------------------------------------
+// --- Giving back ---
 
 void SegmentedPayloadLog::Trim(int destination, std::uint64_t ssn) {
   std::uint64_t& last = trimmed_[destination];
@@ -587,141 +487,6 @@ void SegmentedPayloadLog::Remove() {
   record_count_ = 0;
 }
 
-// --- Recovery
-// -------------------------------------------------------------------------------------
-
-std::map<std::uint32_t, SegmentedPayloadLog::Found> SegmentedPayloadLog::FindFiles() {
-  std::map<std::uint32_t, Found> found;
-  for (const std::string& name : environment_->List(options_.directory)) {
-    if (const auto number = ParseSegmentFileName(name, options_.rank)) {
-      found[*number].in_memory = JoinPath(options_.directory, name);
-    }
-  }
-  if (!options_.spill_directory.empty()) {
-    for (const std::string& name : environment_->List(options_.spill_directory)) {
-      if (const auto number = ParseSpillFileName(name, options_.job, options_.rank)) {
-        found[*number].spilled = JoinPath(options_.spill_directory, name);
-      }
-    }
-  }
-  return found;
-}
-
-void SegmentedPayloadLog::Discard(const Found& found) {
-  if (!found.in_memory.empty()) environment_->Remove(found.in_memory);
-  if (!found.spilled.empty()) environment_->Remove(found.spilled);
-}
-
-void SegmentedPayloadLog::Resume(std::uint64_t last_interval) {
-  const std::map<std::uint32_t, Found> found = FindFiles();
-  if (found.empty()) {
-    throw LogError("no payload log of rank " + std::to_string(options_.rank) + " in " +
-                   options_.directory);
-  }
-
-  // First without changing anything: foreign files are an error that leaves them as they are.
-  std::map<std::uint32_t, std::string> damaged;
-  std::uint32_t expected = found.begin()->first;
-  for (const auto& [number, files] : found) {
-    std::string damage;
-    std::unique_ptr<Segment> segment;
-    if (!files.in_memory.empty()) {
-      segment = Segment::Open(environment_, files.in_memory, owner_, number, false, &damage);
-      if (damage.empty() && segment->kind() == SegmentKind::kSpilled && files.spilled.empty()) {
-        throw LogError(files.in_memory + " was moved to the spill directory, and " +
-                       (options_.spill_directory.empty() ? "none is given"
-                                                         : SpillPath(number) + " does not exist") +
-                       "; set FT_SPILL_DIR as it was in the run that wrote the log");
-      }
-    }
-    if (damage.empty() && (!segment || segment->kind() == SegmentKind::kSpilled)) {
-      segment = Segment::Open(environment_, files.spilled, owner_, number, true, &damage);
-    }
-    if (!damage_.empty()) continue;
-    if (number != expected) {
-      damage_ = InMemoryPath(expected) + " is missing";
-    } else if (!damage.empty()) {
-      damage_ = damage;
-    } else {
-      if (segment->kind() != SegmentKind::kMemory) segment->Unmap();
-      segments_.push_back(std::move(segment));
-      ++expected;
-    }
-  }
-
-  // Where does the log end?
-  std::size_t keep = segments_.size();
-  SegmentScan last;
-  for (std::size_t i = 0; i < segments_.size(); ++i) {
-    Segment& segment = *segments_[i];
-    if (segment.kind() == SegmentKind::kDropped) continue;
-    const bool spilled = segment.kind() == SegmentKind::kSpilled;
-    if (spilled) segment.Map(environment_);
-    last = segment.Scan(last_interval);
-    if (!last.damage.empty()) damage_ = last.damage;
-    if (!last.cut && !segment.closed() && i + 1 < segments_.size()) {
-      last.cut = true;
-      damage_ = segment.path() + " was not closed, but segments follow it";
-    }
-    if (last.cut) {
-      keep = last.records == 0 ? i : i + 1;
-      break;
-    }
-    record_count_ += last.records;
-    if (spilled) {
-      segment.trim_table();
-      segment.Unmap();
-    }
-  }
-
-  // Drop the rest, newest first. Numbers that were used are used again: their files are gone.
-  last_number_ = keep > 0 ? segments_[keep - 1]->number() : found.begin()->first - 1;
-  for (auto files = found.rbegin(); files != found.rend(); ++files) {
-    if (files->first > last_number_) Discard(files->second);
-  }
-  segments_.resize(keep);
-  if (keep > 0) {
-    Segment& segment = *segments_.back();
-    if (segment.kind() == SegmentKind::kMemory && (last.cut || !segment.closed())) {
-      segment.Close(last.end, last.records);
-      segment.file().Truncate(RoundUp(last.end, kPageSize));
-    } else if (segment.kind() == SegmentKind::kSpilled && last.cut) {
-      const std::string path = segment.path();
-      segment.WriteSpilled(environment_, path, last.end, last.records);
-      std::string damage;
-      segments_.back() = Segment::Open(environment_, path, owner_, segment.number(), true, &damage);
-      if (!damage.empty()) throw LogError(damage);
-      segments_.back()->trim_table();
-      segments_.back()->Unmap();
-    }
-    if (last.cut) record_count_ += last.records;
-  }
-
-  // A process that died while it moved or dropped a segment left two copies of it, or no stub.
-  for (const auto& segment : segments_) {
-    const Found& files = found.at(segment->number());
-    if (segment->kind() != SegmentKind::kSpilled) {
-      if (!files.spilled.empty()) environment_->Remove(files.spilled);
-    } else if (files.in_memory.empty()) {
-      Segment::WriteStub(environment_, InMemoryPath(segment->number()), owner_, segment->number(),
-                         SegmentKind::kSpilled);
-    }
-  }
-  for (const std::string& name : environment_->List(options_.directory)) {
-    if (IsLeftover(name, options_.rank)) environment_->Remove(JoinPath(options_.directory, name));
-  }
-  if (!options_.spill_directory.empty()) {
-    for (const std::string& name : environment_->List(options_.spill_directory)) {
-      if (IsSpillLeftover(name, options_.job, options_.rank)) {
-        environment_->Remove(JoinPath(options_.spill_directory, name));
-      }
-    }
-  }
-  OpenSegment(0);
-}
-
-}  // namespace
-
 std::unique_ptr<PayloadLog> PayloadLog::Create(Environment* environment,
                                                const PayloadLogOptions& options) {
   auto log = std::make_unique<SegmentedPayloadLog>(environment, options);
@@ -759,27 +524,6 @@ bool PayloadLogExists(Environment* environment, const std::string& directory, in
   return std::any_of(names.begin(), names.end(), [&](const std::string& name) {
     return ParseSegmentFileName(name, rank).has_value();
   });
-}
-
-void RemovePayloadLog(Environment* environment, const PayloadLogOptions& options) {
-  std::vector<std::string> names = environment->List(options.directory);
-  // Newest first, as in Remove.
-  std::sort(names.begin(), names.end(), [&](const std::string& a, const std::string& b) {
-    return ParseSegmentFileName(a, options.rank).value_or(0) >
-           ParseSegmentFileName(b, options.rank).value_or(0);
-  });
-  for (const std::string& name : names) {
-    if (ParseSegmentFileName(name, options.rank) || IsLeftover(name, options.rank)) {
-      environment->Remove(JoinPath(options.directory, name));
-    }
-  }
-  if (options.spill_directory.empty() || !environment->Exists(options.spill_directory)) return;
-  for (const std::string& name : environment->List(options.spill_directory)) {
-    if (ParseSpillFileName(name, options.job, options.rank) ||
-        IsSpillLeftover(name, options.job, options.rank)) {
-      environment->Remove(JoinPath(options.spill_directory, name));
-    }
-  }
 }
 
 }  // namespace ftmpi::logging
