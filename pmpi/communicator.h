@@ -11,12 +11,13 @@
 #include <memory>
 #include <string>
 
+#include "pmpi/attribute.h"
 #include "pmpi/group.h"
 
 namespace ftmpi {
 
-struct Topology;     // pmpi/topology.h
-struct MatchQueue;   // pmpi/match_queue.h
+struct Topology;    // pmpi/topology.h
+struct MatchQueue;  // pmpi/match_queue.h
 
 enum class Context : std::uint8_t { kPointToPoint = 0, kCollective = 1 };
 
@@ -25,11 +26,11 @@ struct Communicator {
 
   std::uint32_t magic = kMagic;
   bool inter = false;
-  int rank = 0;                 // this process's rank in local_group
-  int size = 1;                 // of local_group
-  std::uint64_t id = 0;         // the same at all members, unique at each of them
+  int rank = 0;          // this process's rank in local_group
+  int size = 1;          // of local_group
+  std::uint64_t id = 0;  // the same at all members, unique at each of them
   GroupPointer local_group;
-  GroupPointer remote_group;    // what a destination rank counts in: local_group if not inter
+  GroupPointer remote_group;  // what a destination rank counts in: local_group if not inter
   MatchQueue* match[2] = {nullptr, nullptr};  // by Context; owned by the engine
   std::uint32_t collective_sequence = 0;      // collectives started so far (blocking or not)
   std::uint32_t child_sequence = 0;           // communicators derived so far
@@ -43,10 +44,12 @@ struct Communicator {
   MPI_Errhandler errhandler = MPI_ERRORS_ARE_FATAL;
   std::string name;
   MPI_Info info = MPI_INFO_NULL;
-  std::map<int, void*> attributes;  // keyval -> attribute value
+  std::map<int, Attribute> attributes;  // by keyval: pmpi/attribute.h
+  bool predefined_attributes = false;   // MPI_TAG_UB ...: MPI_COMM_WORLD and its duplicates
   std::unique_ptr<Topology> topology;
-  int references = 1;           // the program's handle, and each pending operation
-  bool freed = false;           // the program called MPI_Comm_free
+  int references = 1;      // the program's handle, and each pending operation
+  bool freed = false;      // the program called MPI_Comm_free
+  int fortran_index = -1;  // MPI_Comm_c2f; -1: not asked for yet
 
   Communicator();
   ~Communicator();
@@ -71,6 +74,12 @@ inline Communicator* FindCommunicator(MPI_Comm handle) {
   return communicator->magic == Communicator::kMagic ? communicator : nullptr;
 }
 
+// A new communicator, with its queues; the caller's reference is the program's handle. `remote`
+// null: an intracommunicator. It inherits the error handler of `parent`. This process must be in
+// `local`.
+Communicator* NewCommunicator(std::uint64_t id, GroupPointer local, GroupPointer remote,
+                              Communicator* parent);
+
 // Reports an MPI error on a communicator as its error handler says (null: MPI_COMM_WORLD's) and
 // returns the code for the caller to return. `function` is the MPI function's name.
 int RaiseError(Communicator* communicator, int error_code, const char* function);
@@ -78,7 +87,26 @@ int RaiseError(Communicator* communicator, int error_code, const char* function)
 // Makes world and self (MPI_Init), and takes them down.
 void CreatePredefinedCommunicators(int rank, int size);
 void DestroyPredefinedCommunicators();
+// Runs the delete functions of MPI_COMM_SELF's attributes, in the reverse order of setting
+// (MPI-3.1, 8.7.1). The first thing that MPI_Finalize does: the functions may still call MPI.
+void DeleteSelfAttributes();
 void RetainCommunicator(Communicator* communicator);
-void ReleaseCommunicator(Communicator* communicator);  // destroys the object with the last reference
+void ReleaseCommunicator(
+    Communicator* communicator);  // destroys the object with the last reference
+
+// --- Communicators of Open MPI's
+// --------------------------------------------------------------------- Makes an object for an Open
+// MPI communicator of dynamic processes: everything on it is passed through to Open MPI. Takes the
+// communicator over. MPI_COMM_NULL gives null.
+Communicator* WrapForeign(MPI_Comm foreign);
+// An Open MPI communicator with the same members in the same order, for RMA and MPI-IO. Collective
+// over the communicator at its first call, free of cost later. Stays the communicator's own. A
+// foreign communicator is its own shadow. MPI_COMM_NULL: Open MPI could not make one.
+MPI_Comm ShadowCommunicator(Communicator* communicator);
+
+// The handle to give to the program: MPI_COMM_NULL for null.
+inline MPI_Comm HandleOf(Communicator* communicator) {
+  return communicator == nullptr ? MPI_COMM_NULL : communicator->handle();
+}
 
 }  // namespace ftmpi

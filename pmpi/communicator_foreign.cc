@@ -1,0 +1,86 @@
+// Communicators of Open MPI's in the program's hands (dynamic processes), and Open MPI
+// communicators behind ours (RMA, MPI-IO).
+#include <utility>
+
+#include "pmpi/communicator.h"
+#include "pmpi/communicator_create.h"
+#include "pmpi/engine.h"
+#include "pmpi/error_handler.h"
+#include "pmpi/message.h"
+
+namespace ftmpi {
+namespace {
+
+// For PMPI_Comm_create_group and PMPI_Intercomm_create: the same at all members, and different for
+// two communicators that are made at the same time, as far as 15 bits (what MPI grants a tag) go.
+int ShadowTag(const Communicator& communicator) { return static_cast<int>(communicator.id >> 49); }
+
+GroupPointer TakeGroup(MPI_Group* group) {
+  GroupPointer result = GroupOfOpenMpi(*group);
+  if (*group != MPI_GROUP_EMPTY) PMPI_Group_free(group);
+  return result;
+}
+
+MPI_Comm CreateShadow(Communicator* communicator) {
+  MPI_Comm made = MPI_COMM_NULL;
+  const int tag = ShadowTag(*communicator);
+  if (communicator->inter) {
+    Communicator* inside = communicator->local_communicator.get();
+    MPI_Comm local = ShadowCommunicator(inside);
+    if (local == MPI_COMM_NULL) return MPI_COMM_NULL;
+    if (PMPI_Intercomm_create(local, 0, MPI_COMM_WORLD, communicator->PeerWorldRank(0), tag,
+                              &made) != MPI_SUCCESS) {
+      return MPI_COMM_NULL;
+    }
+  } else {
+    MPI_Group group = ToOpenMpiGroup(*communicator->local_group);
+    const int error = PMPI_Comm_create_group(MPI_COMM_WORLD, group, tag, &made);
+    PMPI_Group_free(&group);
+    if (error != MPI_SUCCESS) return MPI_COMM_NULL;
+  }
+  PMPI_Comm_set_errhandler(made, MPI_ERRORS_RETURN);
+  return made;
+}
+
+}  // namespace
+
+Communicator* WrapForeign(MPI_Comm foreign) {
+  if (foreign == MPI_COMM_NULL) return nullptr;
+  PMPI_Comm_set_errhandler(foreign, MPI_ERRORS_RETURN);
+  auto* communicator = new Communicator;
+  communicator->foreign = foreign;
+  int inter = 0;
+  FTMPI_CHECK(PMPI_Comm_test_inter(foreign, &inter) == MPI_SUCCESS);
+  communicator->inter = inter != 0;
+  MPI_Group group = MPI_GROUP_NULL;
+  FTMPI_CHECK(PMPI_Comm_group(foreign, &group) == MPI_SUCCESS);
+  communicator->local_group = TakeGroup(&group);
+  communicator->remote_group = communicator->local_group;
+  if (communicator->inter) {
+    FTMPI_CHECK(PMPI_Comm_remote_group(foreign, &group) == MPI_SUCCESS);
+    communicator->remote_group = TakeGroup(&group);
+  }
+  FTMPI_CHECK(PMPI_Comm_rank(foreign, &communicator->rank) == MPI_SUCCESS);
+  communicator->size = communicator->local_group->size();
+  return communicator;
+}
+
+int FinishForeign(Communicator* parent, int error, MPI_Comm made, MPI_Comm* result,
+                  const char* function) {
+  if (error != MPI_SUCCESS) return RaiseError(parent, error, function);
+  Communicator* communicator = WrapForeign(made);
+  if (communicator != nullptr) {
+    communicator->errhandler = parent->errhandler;
+    RetainErrorHandler(communicator->errhandler);
+  }
+  *result = HandleOf(communicator);
+  return MPI_SUCCESS;
+}
+
+MPI_Comm ShadowCommunicator(Communicator* communicator) {
+  if (communicator->foreign != MPI_COMM_NULL) return communicator->foreign;
+  if (communicator->shadow == MPI_COMM_NULL) communicator->shadow = CreateShadow(communicator);
+  return communicator->shadow;
+}
+
+}  // namespace ftmpi
