@@ -94,11 +94,12 @@ void RetainCommunicator(Communicator* communicator);
 void ReleaseCommunicator(
     Communicator* communicator);  // destroys the object with the last reference
 
-// --- Communicators of Open MPI's
-// --------------------------------------------------------------------- Makes an object for an Open
-// MPI communicator of dynamic processes: everything on it is passed through to Open MPI. Takes the
-// communicator over. MPI_COMM_NULL gives null.
-Communicator* WrapForeign(MPI_Comm foreign);
+// --- Communicators of Open MPI's ---------------------------------------------------------------
+
+// Makes an object for an Open MPI communicator of dynamic processes: everything on it is passed
+// through to Open MPI. Takes the communicator over and returns the program's handle for it
+// (MPI_COMM_NULL for MPI_COMM_NULL).
+MPI_Comm WrapForeign(MPI_Comm foreign);
 // An Open MPI communicator with the same members in the same order, for RMA and MPI-IO. Collective
 // over the communicator at its first call, free of cost later. Stays the communicator's own. A
 // foreign communicator is its own shadow. MPI_COMM_NULL: Open MPI could not make one.

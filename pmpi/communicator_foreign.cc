@@ -44,8 +44,8 @@ MPI_Comm CreateShadow(Communicator* communicator) {
 
 }  // namespace
 
-Communicator* WrapForeign(MPI_Comm foreign) {
-  if (foreign == MPI_COMM_NULL) return nullptr;
+MPI_Comm WrapForeign(MPI_Comm foreign) {
+  if (foreign == MPI_COMM_NULL) return MPI_COMM_NULL;
   PMPI_Comm_set_errhandler(foreign, MPI_ERRORS_RETURN);
   auto* communicator = new Communicator;
   communicator->foreign = foreign;
@@ -62,18 +62,17 @@ Communicator* WrapForeign(MPI_Comm foreign) {
   }
   FTMPI_CHECK(PMPI_Comm_rank(foreign, &communicator->rank) == MPI_SUCCESS);
   communicator->size = communicator->local_group->size();
-  return communicator;
+  return communicator->handle();
 }
 
 int FinishForeign(Communicator* parent, int error, MPI_Comm made, MPI_Comm* result,
                   const char* function) {
   if (error != MPI_SUCCESS) return RaiseError(parent, error, function);
-  Communicator* communicator = WrapForeign(made);
-  if (communicator != nullptr) {
+  *result = WrapForeign(made);
+  if (Communicator* communicator = FindCommunicator(*result); communicator != nullptr) {
     communicator->errhandler = parent->errhandler;
     RetainErrorHandler(communicator->errhandler);
   }
-  *result = HandleOf(communicator);
   return MPI_SUCCESS;
 }
 

@@ -40,9 +40,9 @@ class Group {
 
 using GroupPointer = std::shared_ptr<const Group>;
 
-// --- Set operations: MPI-3.1, 6.3
-// ------------------------------------------------------------------ MPI_IDENT, MPI_SIMILAR or
-// MPI_UNEQUAL.
+// --- Set operations: MPI-3.1, 6.3 ---------------------------------------------------------------
+
+// MPI_IDENT, MPI_SIMILAR or MPI_UNEQUAL.
 int CompareGroups(const Group& first, const Group& second);
 GroupPointer UnionGroups(const Group& first, const Group& second);
 GroupPointer IntersectGroups(const Group& first, const Group& second);
@@ -55,9 +55,9 @@ int ExcludeRanks(const Group& group, std::span<const int> ranks, GroupPointer* r
 // The ranks that `count` triples (first, last, stride) name, in order (MPI_Group_range_incl).
 int ExpandRanges(const Group& group, int count, const int ranges[][3], std::vector<int>* ranks);
 
-// --- Handles
-// ----------------------------------------------------------------------------------------- The
-// group behind a handle, or null: not a valid group (MPI_ERR_GROUP).
+// --- Handles ------------------------------------------------------------------------------------
+
+// The group behind a handle, or null: not a valid group (MPI_ERR_GROUP).
 const GroupPointer* FindGroup(MPI_Group handle);
 // A new handle that the program must free; MPI_GROUP_EMPTY for an empty group.
 MPI_Group MakeGroupHandle(GroupPointer group);
