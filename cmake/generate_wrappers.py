@@ -123,14 +123,29 @@ def library_functions(nm, library):
     return names
 
 
+def defined_names(text):
+    """The MPI functions that a C++ source defines: written out, or by a macro of that source whose
+    first parameter completes the name (FTMPI_EXPORT int MPI_##NAME(...))."""
+    text = re.sub(r"//[^\n]*|/\*.*?\*/", "", text, flags=re.S).replace("\\\n", " ")
+    macros = {}
+    for match in re.finditer(r"^[ \t]*#[ \t]*define[ \t]+(\w+)\(\s*(\w+)[^)\n]*\)(.*)$", text, flags=re.M):
+        body = re.search(r"\bFTMPI_EXPORT\b[\w\s\*]*?\b(MPI_\w*)\s*##\s*" + match[2] + r"\b", match[3])
+        if body:
+            macros[match[1]] = body[1]
+    text = re.sub(r"^[ \t]*#.*$", "", text, flags=re.M)
+    names = re.findall(r"\bFTMPI_EXPORT\b[\w\s\*]*?\b(MPI_\w+)\s*\(", text)
+    for macro, prefix in macros.items():
+        names += [prefix + name for name in re.findall(rf"\b{macro}\(\s*(\w+)", text)]
+    return names
+
+
 def hand_written(sources):
     found = {}
     for source in sources:
-        text = re.sub(r"//[^\n]*|/\*.*?\*/", "", pathlib.Path(source).read_text(), flags=re.S)
-        for match in re.finditer(r"\bFTMPI_EXPORT\b[\w\s\*]*?\b(MPI_\w+)\s*\(", text):
-            if match[1] in found:
-                raise GenerationError(f"{match[1]} is defined in {found[match[1]]} and in {source}")
-            found[match[1]] = source
+        for name in defined_names(pathlib.Path(source).read_text()):
+            if name in found:
+                raise GenerationError(f"{name} is defined in {found[name]} and in {source}")
+            found[name] = source
     return found
 
 
@@ -172,7 +187,7 @@ def object_body(function, kind):
     if len(holders) != 1:
         raise GenerationError(f"{name}: a rule for a function of one {'window' if is_window else 'file'}, "
                               f"but it has {len(holders)}")
-    handle, lines, after, replaced = holders[0].name, [], [], {}
+    handle, lines, after, replaced = holders[0].name, [f"passthrough::Enter(\"{name}\");"], [], {}
     if is_window:
         lines.append(f"if ({handle} == MPI_WIN_NULL) return RaiseError(nullptr, MPI_ERR_WIN, \"{name}\");")
     if kind.endswith("_sync"):
@@ -209,9 +224,10 @@ def body(function, kind):
         return [f"return {call(function)};"]
     if function.return_type != "int" and kind != "hand":
         raise GenerationError(f"{name} returns {function.return_type}, which its rule does not expect")
+    enter = f"passthrough::Enter(\"{name}\");"
     if kind == "pass":
         check_handles(function, ())
-        return [f"return passthrough::Result({call(function)}, \"{name}\");"]
+        return [enter, f"return passthrough::Result({call(function)}, \"{name}\");"]
     if kind == "local_comm":
         check_handles(function, ("MPI_Comm",))
         communicators = function.of_type("MPI_Comm")
@@ -219,6 +235,7 @@ def body(function, kind):
             raise GenerationError(f"{name}: a rule for one communicator that goes in")
         handle = communicators[0].name
         return [
+            enter,
             f"Communicator* communicator = FindCommunicator({handle});",
             f"if (communicator == nullptr) return RaiseError(nullptr, MPI_ERR_COMM, \"{name}\");",
             f"const int error = {call(function, {handle: 'passthrough::ForLocalUse(communicator)'})};",

@@ -1,5 +1,10 @@
 // Dynamic processes: what they make are Open MPI intercommunicators, wrapped as foreign
 // communicators of ours; every operation on these is passed through.
+#include <cstring>
+#include <deque>
+#include <string>
+#include <vector>
+
 #include "pmpi/passthrough.h"
 
 namespace ftmpi {
@@ -10,9 +15,41 @@ int FinishIntercommunicator(int error, MPI_Comm inner, MPI_Comm* result, Communi
                             const char* function) {
   if (error != MPI_SUCCESS) return RaiseError(communicator, error, function);
   EngineLock lock;
-  *result = inner == MPI_COMM_NULL ? MPI_COMM_NULL : WrapForeign(inner);
+  *result = WrapForeign(inner);
   return MPI_SUCCESS;
 }
+
+// The processes that a rank starts are no ranks of this job: a job directory is not theirs, and
+// nothing of theirs is logged. They are started with FT_MODE=off, by the info key "env" of Open MPI
+// (newline-separated NAME=VALUE).
+class UnprotectedInfo {
+ public:
+  explicit UnprotectedInfo(MPI_Info info) {
+    if (info == MPI_INFO_NULL) {
+      PMPI_Info_create(&info_);
+    } else {
+      PMPI_Info_dup(info, &info_);
+    }
+    std::string environment;
+    int length = 0;
+    int found = 0;
+    PMPI_Info_get_valuelen(info_, "env", &length, &found);
+    if (found != 0) {
+      environment.resize(static_cast<std::size_t>(length) + 1);
+      PMPI_Info_get(info_, "env", length, environment.data(), &found);
+      environment.resize(std::strlen(environment.c_str()));
+      environment += "\n";
+    }
+    PMPI_Info_set(info_, "env", (environment + "FT_MODE=off").c_str());
+  }
+  ~UnprotectedInfo() { PMPI_Info_free(&info_); }
+  UnprotectedInfo(const UnprotectedInfo&) = delete;
+  UnprotectedInfo& operator=(const UnprotectedInfo&) = delete;
+  [[nodiscard]] MPI_Info get() const { return info_; }
+
+ private:
+  MPI_Info info_ = MPI_INFO_NULL;
+};
 
 // MPI_Comm_get_parent gives the same handle each time.
 MPI_Comm g_parent_inner = MPI_COMM_NULL;
@@ -34,7 +71,10 @@ FTMPI_EXPORT int MPI_Comm_spawn(const char* command, char* argv[], int maxprocs,
   int error = passthrough::GetOpenMpi(comm, "MPI_Comm_spawn", &communicator, &shared);
   if (error != MPI_SUCCESS) return error;
   MPI_Comm inner = MPI_COMM_NULL;
-  error = PMPI_Comm_spawn(command, argv, maxprocs, info, root, shared, &inner, array_of_errcodes);
+  // Arguments before root count at root only.
+  const UnprotectedInfo unprotected(communicator->rank == root ? info : MPI_INFO_NULL);
+  error = PMPI_Comm_spawn(command, argv, maxprocs, unprotected.get(), root, shared, &inner,
+                          array_of_errcodes);
   return FinishIntercommunicator(error, inner, intercomm, communicator, "MPI_Comm_spawn");
 }
 
@@ -50,8 +90,16 @@ FTMPI_EXPORT int MPI_Comm_spawn_multiple(int count, char* array_of_commands[],
   int error = passthrough::GetOpenMpi(comm, "MPI_Comm_spawn_multiple", &communicator, &shared);
   if (error != MPI_SUCCESS) return error;
   MPI_Comm inner = MPI_COMM_NULL;
+  // Arguments before root count at root only.
+  std::deque<UnprotectedInfo> unprotected;
+  std::vector<MPI_Info> infos;
+  if (communicator->rank == root) {
+    for (int i = 0; i < count; ++i) {
+      infos.push_back(unprotected.emplace_back(array_of_info[i]).get());
+    }
+  }
   error = PMPI_Comm_spawn_multiple(count, array_of_commands, array_of_argv, array_of_maxprocs,
-                                   array_of_info, root, shared, &inner, array_of_errcodes);
+                                   infos.data(), root, shared, &inner, array_of_errcodes);
   return FinishIntercommunicator(error, inner, intercomm, communicator, "MPI_Comm_spawn_multiple");
 }
 
@@ -92,7 +140,7 @@ FTMPI_EXPORT int MPI_Comm_get_parent(MPI_Comm* parent) {
   MPI_Comm inner = MPI_COMM_NULL;
   const int error = PMPI_Comm_get_parent(&inner);
   if (error != MPI_SUCCESS) return RaiseError(nullptr, error, "MPI_Comm_get_parent");
-  EngineLock lock;
+  EngineLock lock("MPI_Comm_get_parent");
   if (inner == MPI_COMM_NULL) {
     *parent = MPI_COMM_NULL;
     return MPI_SUCCESS;

@@ -24,6 +24,7 @@ FTMPI_EXPORT int MPI_File_open(MPI_Comm comm, const char* filename, int amode, M
 
 FTMPI_EXPORT int MPI_File_close(MPI_File* fh) {
   FTMPI_PASS_THROUGH(PMPI_File_close(fh));
+  passthrough::Enter("MPI_File_close");
   if (fh == nullptr) return PMPI_File_close(fh);
   int error = passthrough::MeetFile(*fh);
   if (error != MPI_SUCCESS) return error;

@@ -114,6 +114,7 @@ FTMPI_EXPORT int MPI_Win_create_dynamic(MPI_Info info, MPI_Comm comm, MPI_Win* w
 
 FTMPI_EXPORT int MPI_Win_free(MPI_Win* win) {
   FTMPI_PASS_THROUGH(PMPI_Win_free(win));
+  passthrough::Enter("MPI_Win_free");
   if (win == nullptr || *win == MPI_WIN_NULL) {
     return RaiseError(nullptr, MPI_ERR_WIN, "MPI_Win_free");
   }
@@ -131,37 +132,37 @@ FTMPI_EXPORT int MPI_Win_free(MPI_Win* win) {
 
 FTMPI_EXPORT int MPI_Win_post(MPI_Group group, int assert, MPI_Win win) {
   FTMPI_PASS_THROUGH(PMPI_Win_post(group, assert, win));
+  passthrough::Enter("MPI_Win_post");
   if (win == MPI_WIN_NULL) return RaiseError(nullptr, MPI_ERR_WIN, "MPI_Win_post");
-  MPI_Group inner = passthrough::MakeOpenMpiGroup(group);
-  if (inner == MPI_GROUP_NULL) return PMPI_Win_call_errhandler(win, MPI_ERR_GROUP);
+  const passthrough::TranslatedGroup inner(group);
+  if (inner.get() == MPI_GROUP_NULL) return PMPI_Win_call_errhandler(win, MPI_ERR_GROUP);
   MPI_Comm made = passthrough::Windows().Find(win);
   std::vector<int> origins;
-  int error = made == MPI_COMM_NULL ? MPI_ERR_WIN : RanksOf(inner, made, &origins);
+  int error = made == MPI_COMM_NULL ? MPI_ERR_WIN : RanksOf(inner.get(), made, &origins);
   if (error == MPI_SUCCESS) {
-    error = PMPI_Win_post(inner, assert, win);
+    error = PMPI_Win_post(inner.get(), assert, win);
     if (error == MPI_SUCCESS) error = SendPosted(origins, made);
   } else {
     PMPI_Win_call_errhandler(win, error);
   }
-  PMPI_Group_free(&inner);
   return error;
 }
 
 FTMPI_EXPORT int MPI_Win_start(MPI_Group group, int assert, MPI_Win win) {
   FTMPI_PASS_THROUGH(PMPI_Win_start(group, assert, win));
+  passthrough::Enter("MPI_Win_start");
   if (win == MPI_WIN_NULL) return RaiseError(nullptr, MPI_ERR_WIN, "MPI_Win_start");
-  MPI_Group inner = passthrough::MakeOpenMpiGroup(group);
-  if (inner == MPI_GROUP_NULL) return PMPI_Win_call_errhandler(win, MPI_ERR_GROUP);
+  const passthrough::TranslatedGroup inner(group);
+  if (inner.get() == MPI_GROUP_NULL) return PMPI_Win_call_errhandler(win, MPI_ERR_GROUP);
   MPI_Comm made = passthrough::Windows().Find(win);
   std::vector<int> targets;
-  int error = made == MPI_COMM_NULL ? MPI_ERR_WIN : RanksOf(inner, made, &targets);
+  int error = made == MPI_COMM_NULL ? MPI_ERR_WIN : RanksOf(inner.get(), made, &targets);
   if (error == MPI_SUCCESS) {
     error = AwaitPosted(targets, made);
-    if (error == MPI_SUCCESS) error = PMPI_Win_start(inner, assert, win);
+    if (error == MPI_SUCCESS) error = PMPI_Win_start(inner.get(), assert, win);
   } else {
     PMPI_Win_call_errhandler(win, error);
   }
-  PMPI_Group_free(&inner);
   return error;
 }
 

@@ -15,15 +15,23 @@ MPI_Request WrapLocked(MPI_Request inner) {
 }
 
 MPI_Group TakeGroup(MPI_Group* inner) {
+  EngineLock lock;
   MPI_Group group = FromOpenMpiGroup(*inner);
-  PMPI_Group_free(inner);
+  if (*inner != MPI_GROUP_EMPTY) PMPI_Group_free(inner);
   return group;
 }
 
-MPI_Group MakeOpenMpiGroup(MPI_Group group) { return ToOpenMpiGroup(group); }
+TranslatedGroup::TranslatedGroup(MPI_Group handle) {
+  EngineLock lock;
+  group_ = ToOpenMpiGroup(handle);
+}
+
+TranslatedGroup::~TranslatedGroup() {
+  if (group_ != MPI_GROUP_NULL && group_ != MPI_GROUP_EMPTY) PMPI_Group_free(&group_);
+}
 
 void Notice(const char* function) {
-  EngineLock lock;
+  EngineLock lock(function);
   engine::NoticeUnrecoverable(function);
 }
 
@@ -109,9 +117,9 @@ int MeetFile(MPI_File file) {
 
 FTMPI_EXPORT int MPI_Type_free(MPI_Datatype* type) {
   FTMPI_PASS_THROUGH(PMPI_Type_free(type));
-  if (type != nullptr) {
+  {
     ftmpi::EngineLock lock;
-    ftmpi::ForgetDatatype(*type);
+    if (type != nullptr) ftmpi::ForgetDatatype(*type);
   }
   return ftmpi::passthrough::Result(PMPI_Type_free(type), "MPI_Type_free");
 }

@@ -30,6 +30,11 @@ inline int Result(int error, const char* function) {
   return error == MPI_SUCCESS ? error : RaiseError(nullptr, error, function);
 }
 
+// The beginning of a pass-through call: what the engine does at every MPI call (it looks at which
+// thread calls, and whether FT_INJECT means this call). Open MPI itself is called without the
+// engine's lock: it may block, and another thread of the program may be what it waits for.
+inline void Enter(const char* function) { EngineLock lock(function); }
+
 // An Open MPI communicator for functions that only ask it for its representation of data.
 MPI_Comm ForLocalUse(const Communicator* communicator);
 
@@ -38,8 +43,20 @@ MPI_Request WrapLocked(MPI_Request inner);
 
 // A group of ours for one of Open MPI's, which is freed.
 MPI_Group TakeGroup(MPI_Group* inner);
-// An Open MPI group for a handle of ours; the caller frees it (PMPI_Group_free).
-MPI_Group MakeOpenMpiGroup(MPI_Group group);
+
+// The Open MPI group behind a handle of ours, for the duration of a call; MPI_GROUP_NULL for a
+// handle that is no group.
+class TranslatedGroup {
+ public:
+  explicit TranslatedGroup(MPI_Group handle);
+  ~TranslatedGroup();
+  TranslatedGroup(const TranslatedGroup&) = delete;
+  TranslatedGroup& operator=(const TranslatedGroup&) = delete;
+  [[nodiscard]] MPI_Group get() const { return group_; }
+
+ private:
+  MPI_Group group_;
+};
 
 // NoticeUnrecoverable with the engine's lock.
 void Notice(const char* function);
