@@ -24,6 +24,15 @@ std::size_t LineOf(MPI_Datatype datatype) {
   return (bits >> 5 ^ bits >> 13) % kCacheLines;
 }
 
+int CombinerOf(MPI_Datatype datatype) {
+  int integers = 0;
+  int addresses = 0;
+  int datatypes = 0;
+  int combiner = MPI_COMBINER_NAMED;
+  PMPI_Type_get_envelope(datatype, &integers, &addresses, &datatypes, &combiner);
+  return combiner;
+}
+
 // Are the bytes of one element in a row, in order? Decided from how the type was built; a type
 // built in a way that is not listed is taken as not contiguous, which costs a copy and no more.
 bool IsContiguous(MPI_Datatype datatype) {
@@ -96,6 +105,7 @@ bool GetLayout(MPI_Datatype datatype, DatatypeLayout* layout) {
   found.extent = extent;
   found.true_lower = true_lower;
   found.true_extent = true_extent;
+  found.predefined = CombinerOf(datatype) == MPI_COMBINER_NAMED;
   found.contiguous = size == extent && size == true_extent && IsContiguous(datatype);
   line.datatype = datatype;
   line.layout = found;
@@ -106,6 +116,20 @@ bool GetLayout(MPI_Datatype datatype, DatatypeLayout* layout) {
 void ForgetDatatype(MPI_Datatype datatype) {
   CacheLine& line = g_cache[LineOf(datatype)];
   if (line.datatype == datatype) line.datatype = nullptr;
+}
+
+MPI_Datatype HoldDatatype(MPI_Datatype datatype) {
+  DatatypeLayout layout;
+  if (!GetLayout(datatype, &layout) || layout.predefined) return MPI_DATATYPE_NULL;
+  MPI_Datatype holder = MPI_DATATYPE_NULL;
+  PMPI_Type_contiguous(1, datatype, &holder);
+  return holder;
+}
+
+void ReleaseDatatype(MPI_Datatype holder, MPI_Datatype datatype) {
+  PMPI_Type_free(&holder);
+  // Ours may have been the last reference: another datatype may get the same handle.
+  ForgetDatatype(datatype);
 }
 
 int PackData(const void* buffer, int count, MPI_Datatype datatype, void* packed,

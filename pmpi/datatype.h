@@ -13,6 +13,7 @@ struct DatatypeLayout {
   std::int64_t extent;      // bytes from one element to the next
   std::int64_t true_lower;  // where the data begins, from the buffer's address
   std::int64_t true_extent;
+  bool predefined;  // MPI_INT and the like: never freed
   bool contiguous;  // `count` elements are count*size bytes in a row at buffer + true_lower
 };
 
@@ -20,6 +21,11 @@ struct DatatypeLayout {
 // handle; MPI_Type_free must call ForgetDatatype.
 bool GetLayout(MPI_Datatype datatype, DatatypeLayout* layout);
 void ForgetDatatype(MPI_Datatype datatype);
+
+// Keeps a datatype's handle valid while an operation needs it, though the program may free it: a
+// datatype made of it, to be given to ReleaseDatatype. MPI_DATATYPE_NULL for a predefined one.
+MPI_Datatype HoldDatatype(MPI_Datatype datatype);
+void ReleaseDatatype(MPI_Datatype holder, MPI_Datatype datatype);
 
 // Packs `count` elements to `packed` (count*size bytes), and back. Unpack takes `bytes` of packed
 // data, which may end inside an element. MPI error codes.

@@ -5,6 +5,7 @@
 #include <set>
 #include <string>
 
+#include "pmpi/datatype.h"
 #include "pmpi/engine_state.h"
 #include "pmpi/events.h"
 #include "pmpi/inject.h"
@@ -84,6 +85,9 @@ void DeleteRequest(Request* request) {
   FTMPI_CHECK(request->magic == Request::kMagic);
   request->magic = 0;
   if (request->schedule != nullptr) delete request->schedule;
+  if (__builtin_expect(request->datatype_holder != MPI_DATATYPE_NULL, 0)) {
+    ReleaseDatatype(request->datatype_holder, request->datatype);
+  }
   if (Communicator* communicator = request->communicator) ReleaseCommunicator(communicator);
   request->next = g_free_requests;
   g_free_requests = request;

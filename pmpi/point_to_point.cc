@@ -60,7 +60,7 @@ int BlockingSend(const char* function, const void* buffer, int count, MPI_Dataty
                                      communicator->foreign, mode, &request);
     return AwaitForeign(started, request, MPI_STATUS_IGNORE);
   }
-  if (mode == SendMode::kBuffered) {
+  if (mode == SendMode::kBuffered && destination != MPI_PROC_NULL) {
     if (const int error = CheckBuffer(count, datatype); error != MPI_SUCCESS) {
       return RaiseError(communicator, error, function);
     }
@@ -94,13 +94,14 @@ int NonBlockingSend(const char* function, const void* buffer, int count, MPI_Dat
       *handle = persistent ? WrapForeignPersistent(request) : WrapForeignRequest(request);
     return error;
   }
-  if (mode == SendMode::kBuffered) {
+  if (mode == SendMode::kBuffered && destination != MPI_PROC_NULL) {
     if (const int error = CheckBuffer(count, datatype); error != MPI_SUCCESS) {
       return RaiseError(communicator, error, function);
     }
   }
   Request* request = MakeSend(buffer, count, datatype, destination, tag, communicator, mode);
   request->persistent = persistent;
+  request->datatype_holder = HoldDatatype(datatype);
   if (!persistent) engine::StartSend(request);
   *handle = request->handle();
   return MPI_SUCCESS;
@@ -126,6 +127,7 @@ int NonBlockingReceive(const char* function, void* buffer, int count, MPI_Dataty
   }
   Request* request = MakeReceive(buffer, count, datatype, source, tag, communicator);
   request->persistent = persistent;
+  request->datatype_holder = HoldDatatype(datatype);
   if (!persistent) engine::StartReceive(request);
   *handle = request->handle();
   return MPI_SUCCESS;

@@ -113,6 +113,7 @@ Request* ReceiveMatched(void* buffer, int count, MPI_Datatype datatype, MPI_Mess
   *handle = MPI_MESSAGE_NULL;
   Request* request = MakeReceive(buffer, count, datatype, MPI_PROC_NULL, message->header.tag,
                                  message->communicator);
+  request->datatype_holder = HoldDatatype(datatype);
   request->active = true;
   engine::Deliver(request, message->source, message->header, message->payload());
   ReleaseCommunicator(message->communicator);

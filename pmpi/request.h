@@ -70,6 +70,7 @@ struct Request {
   void* buffer = nullptr;
   int count = 0;
   MPI_Datatype datatype = MPI_DATATYPE_NULL;
+  MPI_Datatype datatype_holder = MPI_DATATYPE_NULL;  // HoldDatatype
   int peer = MPI_PROC_NULL;  // rank in the communicator, MPI_ANY_SOURCE or MPI_PROC_NULL
   int tag = 0;
   Communicator* communicator = nullptr;

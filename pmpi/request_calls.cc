@@ -25,7 +25,7 @@ int StartOne(MPI_Request handle, const char* function) {
   }
   if (request->kind == RequestKind::kForeign) return StartForeignRequest(request);
   if (request->kind == RequestKind::kSend) {
-    if (request->mode == SendMode::kBuffered) {
+    if (request->mode == SendMode::kBuffered && request->peer != MPI_PROC_NULL) {
       if (const int error = CheckBuffer(request->count, request->datatype); error != MPI_SUCCESS) {
         return RaiseError(request->communicator, error, function);
       }

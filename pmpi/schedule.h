@@ -31,7 +31,7 @@ struct Data {
   void* address = nullptr;
   int count = 0;
   MPI_Datatype datatype = MPI_BYTE;
-  DatatypeLayout layout{1, 1, 0, 1, true};
+  DatatypeLayout layout{1, 1, 0, 1, true, true};
 
   [[nodiscard]] std::uint64_t bytes() const {
     return static_cast<std::uint64_t>(count) * layout.size;
