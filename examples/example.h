@@ -5,7 +5,9 @@
 #include <mpi.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cinttypes>
+#include <cstdarg>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -34,6 +36,30 @@ inline void PrintResult(const Digest& digest) {
   std::printf("result: %016" PRIx64 "\n", digest.value());
   std::fflush(stdout);
 }
+
+// Prints lines and remembers a digest of all of them, for programs whose course differs from run to
+// run: what the program says in the end about its own course (the line `trace: <digest>`) must
+// agree with what stands above it.
+class Transcript {
+ public:
+  __attribute__((format(printf, 2, 3))) void Print(const char* format, ...) {
+    char text[1024];
+    va_list arguments;
+    va_start(arguments, format);
+    const int length = std::vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    std::fputs(text, stdout);
+    std::fflush(stdout);
+    digest_.Add(text, std::min(static_cast<std::size_t>(length), sizeof text - 1));
+  }
+  void PrintTrace() const {
+    std::printf("trace: %016" PRIx64 "\n", digest_.value());
+    std::fflush(stdout);
+  }
+
+ private:
+  Digest digest_;
+};
 
 // A small generator with the same numbers everywhere (splitmix64); the ones of <random> differ
 // between standard libraries as soon as a distribution is used.

@@ -8,8 +8,7 @@
 // such gossip between two slices of work. What happens in which order differs from run to run and
 // is printed as it happens (the trace); the result is a sum over all tasks, and always the same.
 //
-// The line `trace: <digest>` at the end covers the printed order (task, rank) of all results: the
-// lines above it and the digest must belong together.
+// The line `trace: <digest>` at the end covers all the lines above it: they must belong together.
 #include <mpi.h>
 
 #include <CLI/CLI.hpp>
@@ -62,8 +61,8 @@ std::uint64_t DoTask(std::int64_t task, std::uint64_t seed, std::int64_t work, P
 
 class Master {
  public:
-  Master(int ranks, std::int64_t tasks, MPI_Comm results)
-      : tasks_(tasks), workers_(ranks - 1), comm_(results) {}
+  Master(int ranks, std::int64_t tasks, MPI_Comm results, Transcript* transcript)
+      : tasks_(tasks), workers_(ranks - 1), comm_(results), transcript_(transcript) {}
 
   // Runs until all results are in and all workers have been told to stop.
   void Run() {
@@ -108,16 +107,12 @@ class Master {
 
   void Take(const Result& result, int worker) {
     ++done_;
-    std::printf("%" PRId64 ": task %" PRId64 " by rank %d\n", done_, result.task, worker);
-    std::fflush(stdout);
-    // The sum does not depend on the order, the trace does.
+    transcript_->Print("%" PRId64 ": task %" PRId64 " by rank %d\n", done_, result.task, worker);
+    // The sum does not depend on the order, the lines do.
     sum_ += result.value;
-    trace_.Add(result.task);
-    trace_.Add(static_cast<std::int64_t>(worker));
   }
 
   [[nodiscard]] std::uint64_t sum() const { return sum_; }
-  [[nodiscard]] std::uint64_t trace() const { return trace_.value(); }
 
  private:
   struct Send {
@@ -159,7 +154,7 @@ class Master {
   std::int64_t done_ = 0;
   int stopped_ = 0;
   std::uint64_t sum_ = 0;
-  Digest trace_;
+  Transcript* transcript_;
   std::deque<Send> sends_;
 };
 
@@ -258,11 +253,11 @@ int main(int argc, char** argv) {
   // the requests that come on MPI_COMM_WORLD.
   MPI_Comm results;
   MPI_Comm_dup(MPI_COMM_WORLD, &results);
-  Master master(ranks, tasks, results);
+  Transcript transcript;
+  Master master(ranks, tasks, results, &transcript);
   Worker worker(rank, ranks, seed, work, results);
   if (rank == 0) {
-    std::printf("farm: %" PRId64 " tasks, seed %" PRIu64 ", %d ranks\n", tasks, seed, ranks);
-    std::fflush(stdout);
+    transcript.Print("farm: %" PRId64 " tasks, seed %" PRIu64 ", %d ranks\n", tasks, seed, ranks);
     if (ranks == 1) {
       for (std::int64_t task = 0; task < tasks; ++task) {
         master.Take({task, DoTask(task, seed, work, [] {})}, 0);
@@ -285,11 +280,11 @@ int main(int argc, char** argv) {
     for (int r = 1; r < ranks; ++r) {
       Report report{};
       MPI_Recv(&report, sizeof report, MPI_BYTE, r, kReportTag, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
-      std::printf("rank %d: %" PRId64 " tasks, %" PRId64 " pieces of gossip, in order %016" PRIx64
-                  "\n",
-                  r, report.tasks, report.gossip, report.gossip_trace);
+      transcript.Print("rank %d: %" PRId64 " tasks, %" PRId64
+                       " pieces of gossip, in order %016" PRIx64 "\n",
+                       r, report.tasks, report.gossip, report.gossip_trace);
     }
-    std::printf("trace: %016" PRIx64 "\n", master.trace());
+    transcript.PrintTrace();
     Digest digest;
     digest.Add(master.sum());
     PrintResult(digest);

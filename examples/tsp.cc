@@ -18,6 +18,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <limits>
+#include <string>
 #include <vector>
 
 #include "example.h"
@@ -128,11 +129,18 @@ class Search {
   int poll_every_;
 };
 
+std::string Cities(const Tour& tour, int size) {
+  std::string text;
+  for (int i = 0; i < size; ++i) text += " " + std::to_string(tour.city[i]);
+  return text;
+}
+
+// Rank 0 says what it hears.
+Transcript g_transcript;
+
 void PrintTour(const char* what, int rank, const Tour& tour, int size) {
-  std::printf("%s: length %" PRId64 " (rank %d):", what, tour.length, rank);
-  for (int i = 0; i < size; ++i) std::printf(" %d", tour.city[i]);
-  std::printf("\n");
-  std::fflush(stdout);
+  g_transcript.Print("%s: length %" PRId64 " (rank %d):%s\n", what, tour.length, rank,
+                     Cities(tour, size).c_str());
 }
 
 // One rank alone.
@@ -215,8 +223,7 @@ Tour Master(const Map& map, int ranks) {
         if (r != worker) MPI_Send(&best.length, 1, MPI_INT64_T, r, kBoundTag, MPI_COMM_WORLD);
       }
     } else if (next < map.size) {
-      std::printf("first edge 0-%d: rank %d\n", next, worker);
-      std::fflush(stdout);
+      g_transcript.Print("first edge 0-%d: rank %d\n", next, worker);
       MPI_Send(&next, 1, MPI_INT, worker, kSubproblemTag, MPI_COMM_WORLD);
       ++next;
     } else {
@@ -252,8 +259,7 @@ int main(int argc, char** argv) {
   const Map map(size, seed);
   Tour best;
   if (rank == 0) {
-    std::printf("tsp: %d cities, seed %" PRIu64 ", %d ranks\n", size, seed, ranks);
-    std::fflush(stdout);
+    g_transcript.Print("tsp: %d cities, seed %" PRIu64 ", %d ranks\n", size, seed, ranks);
   }
   if (ranks == 1) {
     SerialSearch search(map);
@@ -266,9 +272,8 @@ int main(int argc, char** argv) {
   }
 
   if (rank == 0) {
-    std::printf("shortest: %" PRId64 "\ntour:", best.length);
-    for (int i = 0; i < size; ++i) std::printf(" %d", best.city[i]);
-    std::printf("\n");
+    g_transcript.Print("shortest: %" PRId64 "\ntour:%s\n", best.length, Cities(best, size).c_str());
+    g_transcript.PrintTrace();
     Digest digest;
     digest.Add(best);
     PrintResult(digest);
