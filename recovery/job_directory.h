@@ -111,7 +111,7 @@ std::string StdinLogPath(const std::string& job_directory);                     
 std::string ReleasedPath(const std::string& job_directory, int rank);  // output/rank-<r>.released
 // log/rank-<r>.events-<epoch>
 std::string FlushedEventsPath(const std::string& job_directory, int rank, std::uint32_t epoch);
-// epoch-<k>/lost-<r>, /survivor-<r>, /done-<r>, /progress-<r>
+// epoch-<k>/lost-<r>, /survivor-<r>, /done-<r>, /progress-<r>, /alive-<r>
 std::string LostPath(const std::string& job_directory, std::uint32_t epoch, int rank);
 std::string SurvivorPath(const std::string& job_directory, std::uint32_t epoch, int rank);
 std::string DonePath(const std::string& job_directory, std::uint32_t epoch, int rank);

@@ -62,7 +62,7 @@ static_assert(sizeof(ProgressLayout) == 56);
 struct StdinRecordHeader {
   std::uint64_t offset;  // of the first byte in the whole stream
   std::uint64_t length;
-  std::uint64_t checksum;  // XXH64, seed = XXH64 of offset and length, of the bytes
+  std::uint64_t checksum;  // XXH64 of the bytes, seed = XXH64 of (job, offset, length)
 };
 static_assert(sizeof(StdinRecordHeader) == 24);
 
