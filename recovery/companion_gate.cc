@@ -16,6 +16,7 @@
 
 // GCC 12 sees an overflow in xxhash's streaming state that its own checks exclude.
 #pragma GCC diagnostic ignored "-Wstringop-overflow"
+#pragma GCC diagnostic ignored "-Wrestrict"
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
