@@ -1,0 +1,264 @@
+#include "recovery/node_survey.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <filesystem>
+
+#include "logging/environment.h"
+#include "logging/log_error.h"
+#include "recovery/durable_file.h"
+#include "recovery/evidence.h"
+#include "recovery/job_lock.h"
+
+namespace ftmpi::recovery {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr std::string_view kSignOfLife = "ftmpi-inventory:";
+constexpr int kTries = 3;
+
+// A run of mpi-ft-inventory on another node.
+struct Visit {
+  std::string node;
+  std::string path;  // of its result
+  pid_t pid = 0;
+  int output = -1;
+  std::string text;    // what it has printed
+  bool alive = false;  // it has given a sign of life
+  int tries = 0;
+  Clock::time_point deadline;
+  bool done = false;
+  NodeInventory result;
+};
+
+std::string LastLine(std::string text) {
+  while (!text.empty() && (text.back() == '\n' || text.back() == '-')) text.pop_back();
+  const std::size_t start = text.rfind('\n');
+  return start == std::string::npos ? text : text.substr(start + 1);
+}
+
+// The line of mpirun's or ssh's output that says most about why a node can't be reached.
+std::string WhatWentWrong(const std::string& text) {
+  std::size_t start = 0;
+  std::string first;
+  while (start < text.size()) {
+    std::size_t end = text.find('\n', start);
+    if (end == std::string::npos) end = text.size();
+    const std::string line = text.substr(start, end - start);
+    start = end + 1;
+    if (line.empty() || line[0] == '-' || line.starts_with(kSignOfLife)) continue;
+    for (const char* word : {"No route", "refused", "timed out", "not resolve", "not found",
+                             "No such file", "denied", "mpi-ft-inventory"}) {
+      if (line.find(word) != std::string::npos) return line;
+    }
+    if (first.empty()) first = line;
+  }
+  return first.empty() ? LastLine(text) : first;
+}
+
+void Lose(Visit* visit, const std::string& reason) {
+  visit->done = true;
+  visit->result.reached = false;
+  visit->result.reason = reason;
+}
+
+class Survey {
+ public:
+  Survey(const JobDescription& job, const SurveyOptions& options) : job_(job), options_(options) {}
+
+  void Begin(Visit* visit) {
+    std::array<int, 2> ends{};
+    if (pipe2(ends.data(), O_CLOEXEC) != 0) {
+      throw RecoveryError(fmt::format("no pipe can be made: {}", std::strerror(errno)));
+    }
+    ++visit->tries;
+    visit->deadline = Clock::now() + std::max<std::chrono::nanoseconds>(
+                                         std::chrono::nanoseconds(options_.node_timeout) / kTries,
+                                         std::chrono::seconds(1));
+    std::vector<std::string> program = {options_.inventory_program,
+                                        "--node",
+                                        visit->node,
+                                        "--directory",
+                                        job_.local_directory,
+                                        "--job",
+                                        fmt::format("{:016x}", job_.job),
+                                        "--epoch",
+                                        std::to_string(job_.current_epoch()),
+                                        "--ranks",
+                                        std::to_string(job_.np),
+                                        "--output",
+                                        visit->path};
+    const std::string spill_directory = SpillDirectoryOf(job_);
+    if (!spill_directory.empty()) {
+      program.insert(program.end(), {"--spill-directory", spill_directory});
+    }
+    const Launch launch = MakeNodeLaunch(job_, options_.launch, visit->node, program);
+    if (options_.say) options_.say(fmt::format("asking node {}", visit->node));
+    try {
+      visit->pid = StartProgram(launch, ends[1]);
+    } catch (...) {
+      close(ends[0]);
+      close(ends[1]);
+      throw;
+    }
+    close(ends[1]);
+    visit->output = ends[0];
+    fcntl(visit->output, F_SETFL, O_NONBLOCK);
+  }
+
+  // What has come from it; ends the visit when its output ends or its time is over.
+  void Attend(Visit* visit) {
+    std::array<char, 4096> buffer;
+    ssize_t got = 0;
+    while ((got = read(visit->output, buffer.data(), buffer.size())) > 0) {
+      visit->text.append(buffer.data(), static_cast<std::size_t>(got));
+      if (visit->text.find(kSignOfLife) == std::string::npos) continue;
+      visit->alive = true;
+      visit->deadline = Clock::now() + options_.node_timeout;
+    }
+    const bool ended = got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR);
+    if (ended) {
+      const int code = End(visit, false);
+      Judge(visit, code);
+    } else if (Clock::now() >= visit->deadline) {
+      End(visit, true);
+      if (!visit->alive && visit->tries < kTries) {
+        visit->text.clear();
+        Begin(visit);
+        return;
+      }
+      Lose(visit, fmt::format("no answer within {} s{}", options_.node_timeout.count(),
+                              visit->text.empty() ? "" : ": " + WhatWentWrong(visit->text)));
+    }
+  }
+
+ private:
+  int End(Visit* visit, bool by_force) {
+    int status = 0;
+    if (by_force) kill(visit->pid, SIGTERM);
+    constexpr int kSteps = 40;
+    constexpr auto kStep = std::chrono::milliseconds(50);
+    for (int step = 0; waitpid(visit->pid, &status, WNOHANG) == 0; ++step) {
+      if (step == kSteps) kill(visit->pid, SIGKILL);
+      poll(nullptr, 0, static_cast<int>(kStep.count()));
+    }
+    close(visit->output);
+    visit->output = -1;
+    return ExitCodeOf(status);
+  }
+
+  void Judge(Visit* visit, int code) {
+    if (code != 0) {
+      Lose(visit, fmt::format("mpi-ft-inventory could not be run there (exit code {}): {}", code,
+                              WhatWentWrong(visit->text)));
+      return;
+    }
+    const std::optional<std::string> bytes = ReadWholeFile(visit->path);
+    if (!bytes) {
+      throw RecoveryError(
+          fmt::format("{}: node {} wrote its inventory, but it is not here; the job directory must "
+                      "be on storage "
+                      "that all nodes share (FT_DIR)",
+                      visit->path, visit->node));
+    }
+    NodeInventory inventory = DecodeInventory(*bytes, visit->path);
+    if (inventory.node != visit->node || inventory.job != job_.job ||
+        inventory.epoch != job_.current_epoch()) {
+      throw RecoveryError(
+          fmt::format("{}: is not what node {} was asked for; run mpi-ft-recover again",
+                      visit->path, visit->node));
+    }
+    visit->result = std::move(inventory);
+    visit->done = true;
+  }
+
+  const JobDescription& job_;
+  const SurveyOptions& options_;
+};
+
+NodeInventory ReadHere(logging::Environment* environment, const JobDescription& job,
+                       const SurveyOptions& options) {
+  InventoryOptions inventory;
+  inventory.directory = job.local_directory;
+  inventory.spill_directory = SpillDirectoryOf(job);
+  inventory.node = options.this_node;
+  inventory.job = job.job;
+  inventory.epoch = job.current_epoch();
+  inventory.ranks = job.np;
+  return CollectInventory(environment, inventory);
+}
+
+}  // namespace
+
+std::string SpillDirectoryOf(const JobDescription& job) {
+  for (const auto& [name, value] : job.environment) {
+    if (name == "FT_SPILL_DIR") return value;
+  }
+  return "";
+}
+
+std::vector<NodeInventory> SurveyNodes(logging::Environment* environment, const JobDescription& job,
+                                       const SurveyOptions& options,
+                                       const std::vector<std::string>& nodes) {
+  Survey survey(job, options);
+  std::vector<Visit> visits(nodes.size());
+  // Others first: they work while this node is read.
+  for (std::size_t index = 0; index < nodes.size(); ++index) {
+    Visit& visit = visits[index];
+    visit.node = nodes[index];
+    visit.result.node = visit.node;
+    visit.result.job = job.job;
+    visit.result.epoch = job.current_epoch();
+    if (visit.node == options.this_node) continue;
+    visit.path =
+        logging::JoinPath(RecoveryDirectory(options.job_directory), InventoryFileName(visit.node));
+    if (environment->Exists(visit.path)) environment->Remove(visit.path);
+    survey.Begin(&visit);
+  }
+  for (Visit& visit : visits) {
+    if (visit.node != options.this_node) continue;
+    visit.result = ReadHere(environment, job, options);
+    visit.done = true;
+  }
+  for (;;) {
+    std::vector<pollfd> files;
+    for (const Visit& visit : visits) {
+      if (!visit.done) files.push_back({visit.output, POLLIN, 0});
+    }
+    if (files.empty()) break;
+    constexpr int kWaitMilliseconds = 200;
+    poll(files.data(), files.size(), kWaitMilliseconds);
+    for (Visit& visit : visits) {
+      if (!visit.done) survey.Attend(&visit);
+    }
+  }
+  std::vector<NodeInventory> inventories;
+  for (Visit& visit : visits) inventories.push_back(std::move(visit.result));
+  return inventories;
+}
+
+std::string FindInventoryProgram() {
+  std::error_code error;
+  const std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe", error);
+  const std::filesystem::path prefix = self.parent_path().parent_path();
+  std::string looked_at;
+  for (const char* folder : {FTMPI_INSTALL_LIBDIR, "lib"}) {
+    const std::filesystem::path path = prefix / folder / "ftmpi" / "mpi-ft-inventory";
+    if (access(path.c_str(), X_OK) == 0) return path.string();
+    looked_at += (looked_at.empty() ? "" : ", ") + path.string();
+  }
+  throw RecoveryError("mpi-ft-inventory is not where it belongs (" + looked_at +
+                      "): install ftmpi anew, or name it with --inventory-program");
+}
+
+}  // namespace ftmpi::recovery

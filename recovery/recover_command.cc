@@ -1,0 +1,353 @@
+#include "recovery/recover_command.h"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <set>
+
+#include "logging/environment.h"
+#include "logging/log_error.h"
+#include "recovery/durable_file.h"
+#include "recovery/history.h"
+#include "recovery/job_checks.h"
+#include "recovery/job_lock.h"
+#include "recovery/node_survey.h"
+#include "recovery/progress.h"
+
+namespace ftmpi::recovery {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using logging::Environment;
+
+std::string Join(const std::vector<std::string>& parts, const char* separator) {
+  std::string joined;
+  for (const std::string& each : parts) joined += (joined.empty() ? "" : separator) + each;
+  return joined;
+}
+
+std::vector<std::string> NodesOf(const JobDescription& job) {
+  std::vector<std::string> nodes;
+  for (const ProcessPlace& place : job.ranks) {
+    if (std::find(nodes.begin(), nodes.end(), place.node) == nodes.end()) {
+      nodes.push_back(place.node);
+    }
+  }
+  return nodes;
+}
+
+RelaunchOptions LaunchOptions(const CommandOptions& options, const std::string& this_node) {
+  RelaunchOptions launch;
+  launch.mpirun = options.mpirun;
+  launch.extra = options.mpirun_arguments;
+  launch.this_node = this_node;
+  launch.job_directory = options.job_directory;
+  launch.hostfile = RecoveryDirectory(options.job_directory) + "/hostfile";
+  launch.current = CurrentEnvironment();
+  return launch;
+}
+
+// mpirun of the job is at work on this node.
+bool LauncherRuns(const JobDescription& job, const std::string& this_node) {
+  return job.launcher.pid > 0 && job.launcher.node == this_node &&
+         ProcessRuns(static_cast<std::int32_t>(job.launcher.pid), job.launcher.pid_start_time);
+}
+
+// Asks the nodes until nothing of the failed job runs any more and its companions have written down
+// how each rank ended, or the time is over.
+Findings AskNodes(Environment* environment, const CommandOptions& options, Examination* examination,
+                  std::vector<RankEvidence>* evidence) {
+  const JobDescription& job = examination->job;
+  SurveyOptions survey;
+  survey.job_directory = options.job_directory;
+  survey.this_node = examination->this_node;
+  survey.launch = LaunchOptions(options, examination->this_node);
+  survey.node_timeout = options.node_timeout;
+  if (options.verbose) survey.say = Say;
+  const std::vector<std::string> nodes = NodesOf(job);
+  if (nodes.size() > 1 || nodes.front() != examination->this_node) {
+    survey.inventory_program =
+        options.inventory_program.empty() ? FindInventoryProgram() : options.inventory_program;
+  }
+  const Clock::time_point deadline = Clock::now() + options.wait;
+  constexpr auto kForRecords = std::chrono::seconds(3);
+  std::optional<Clock::time_point> records_deadline;
+  bool said = false;
+  for (;;) {
+    std::vector<NodeInventory> inventories = SurveyNodes(environment, job, survey, nodes);
+    examination->reached_nodes.clear();
+    examination->lost_nodes.clear();
+    for (const NodeInventory& each : inventories) {
+      if (each.reached) {
+        examination->reached_nodes.push_back(each.node);
+        continue;
+      }
+      examination->lost_nodes.push_back(each.node);
+      Say(fmt::format("node {} is lost: {}", each.node, each.reason));
+    }
+    Findings findings =
+        GatherEvidence(environment, options.job_directory, job, std::move(inventories), evidence);
+    const std::vector<std::string> running = RunningRanks(findings);
+    const bool launcher_runs = LauncherRuns(job, examination->this_node);
+    const Clock::time_point now = Clock::now();
+    if (!running.empty() || launcher_runs) {
+      std::vector<std::string> what = running;
+      if (launcher_runs) what.push_back(fmt::format("mpirun (process {})", job.launcher.pid));
+      const bool ending =
+          FailureIsKnown(job, options.job_directory, examination->this_node) && now < deadline;
+      if (!ending) {
+        throw RecoveryError(fmt::format(
+            "the job still runs: {}; wait for its end, or end it (kill the mpirun that started it)",
+            Join(what, ", ")));
+      }
+      if (!said) Say("waiting for what is left of the failed job to end: " + Join(what, ", "));
+      said = true;
+    } else if (AwaitsEndRecords(findings)) {
+      if (!records_deadline) records_deadline = now + kForRecords;
+      if (now >= *records_deadline) return findings;
+    } else {
+      return findings;
+    }
+    constexpr int kBetweenMilliseconds = 200;
+    poll(nullptr, 0, kBetweenMilliseconds);
+  }
+}
+
+void ShowRemarks(const CommandOptions& options, const std::vector<std::string>& remarks) {
+  if (!options.verbose) return;
+  for (const std::string& each : remarks) Say(each);
+}
+
+// Stops, unless the user insists.
+void NeedsForce(const CommandOptions& options, const std::string& text, const char* advice) {
+  if (options.force) {
+    Say(text + "; going on (--force)");
+    return;
+  }
+  throw RecoveryError(fmt::format("{}; {}", text, advice));
+}
+
+// The inputs of the decision whether the program dies at one point again and again.
+EpochHistory RecordHistory(const CommandOptions& options, const Examination& examination) {
+  const std::uint32_t epoch = examination.job.current_epoch();
+  EpochHistory history = ReadHistory(options.job_directory, epoch).value_or(EpochHistory());
+  history.positions.clear();
+  history.lost.clear();
+  for (const RankFindings& each : examination.findings.ranks) {
+    history.positions.push_back(each.position);
+    if (each.end && (each.end->end == RankEnd::kLost || each.end->end == RankEnd::kExited)) {
+      history.lost.push_back(each.rank);
+    }
+  }
+  WriteHistory(options.job_directory, epoch, history);
+  return history;
+}
+
+void CheckSamePoint(const CommandOptions& options, const Examination& examination) {
+  const std::uint32_t epoch = examination.job.current_epoch();
+  const EpochHistory last = RecordHistory(options, examination);
+  if (epoch == 0) return;
+  const std::optional<EpochHistory> before = ReadHistory(options.job_directory, epoch - 1);
+  if (!before) return;
+  const std::optional<int> rank = DiesAtTheSamePoint(*before, last);
+  if (!rank) return;
+  NeedsForce(
+      options,
+      fmt::format("rank {} died twice at the same point (event {}, the same messages and "
+                  "output): it looks like the program's own fault (exit code {})",
+                  *rank, last.positions[static_cast<std::size_t>(*rank)].interval, *last.exit_code),
+      "a further recovery would end the same way; --force tries it");
+}
+
+int TerminalColumns() {
+  winsize size{};
+  constexpr int kDefault = 80;
+  if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return kDefault;
+  return size.ws_col;
+}
+
+// How the ranks of an epoch have ended so far.
+struct Ends {
+  int done = 0;
+  int other = 0;
+  std::vector<std::string> failures;
+};
+
+Ends ReadEnds(const std::string& job_directory, const JobDescription& job) {
+  Ends ends;
+  for (int rank = 0; rank < job.np; ++rank) {
+    const std::uint32_t epoch = job.current_epoch();
+    for (const std::string& path :
+         {DonePath(job_directory, epoch, rank), LostPath(job_directory, epoch, rank),
+          SurvivorPath(job_directory, epoch, rank)}) {
+      std::optional<RankEndRecord> record;
+      try {
+        record = ReadRankEnd(path, job.job);
+      } catch (const JobDirectoryError&) {
+        continue;  // being looked at for a hint only
+      }
+      if (!record) continue;
+      if (record->end == RankEnd::kDone) {
+        ++ends.done;
+      } else {
+        ++ends.other;
+      }
+      if (record->end == RankEnd::kLost) {
+        ends.failures.push_back(fmt::format("rank {} on {} was lost", rank, record->node));
+      }
+      break;
+    }
+  }
+  return ends;
+}
+
+// The files that only recovery needs; the job directory itself belongs to the job's companions.
+void CleanUp(const std::string& job_directory) {
+  std::error_code error;
+  if (access(JobFilePath(job_directory).c_str(), F_OK) == 0) return;  // kept (FT_KEEP)
+  std::filesystem::remove_all(RecoveryDirectory(job_directory), error);
+  rmdir(job_directory.c_str());
+}
+
+}  // namespace
+
+void Say(const std::string& text) {
+  fmt::print(stderr, "mpi-ft-recover: {}\n", text);
+  std::fflush(stderr);
+}
+
+Examination Examine(const CommandOptions& options) {
+  Environment* environment = Environment::Posix();
+  Examination examination;
+  examination.this_node = environment->HostName();
+  examination.job = ReadJobDescription(options.job_directory);
+  const JobDescription& job = examination.job;
+  const logging::Mode mode = ModeOf(job);
+  CheckNotFinished(job, options.job_directory);
+  CheckProgram(job);
+
+  std::vector<RankEvidence> evidence;
+  examination.findings = AskNodes(environment, options, &examination, &evidence);
+  ShowRemarks(options, examination.findings.remarks);
+  const std::string by_itself = EndedByItself(examination.findings);
+  if (!by_itself.empty()) {
+    NeedsForce(options, by_itself, "a recovery would end the same way; --force tries it");
+  }
+  LineOptions line;
+  line.mode = mode;
+  line.lost_units = examination.findings.lost_units;
+  line.tolerated_units = mode == logging::Mode::kCausal ? job.causal_f : 1;
+  examination.line = FindRecoveryLine(line, std::move(evidence));
+  ShowRemarks(options, examination.line.remarks);
+  if (!examination.line.refusals.empty()) {
+    throw RecoveryError("the job can't be recovered: " + Join(examination.line.refusals, "; "));
+  }
+  for (const std::string& doubt : examination.line.doubts) {
+    NeedsForce(options, doubt,
+               "--force recovers all that is left, if what was shown may be contradicted");
+  }
+
+  std::vector<std::string> before;
+  for (const ProcessPlace& place : job.ranks) before.push_back(place.node);
+  const std::vector<std::string>& usable =
+      options.hosts.empty() ? examination.reached_nodes : options.hosts;
+  if (usable.empty()) {
+    throw RecoveryError("no node of the job can be reached; --hosts A,B,... names others");
+  }
+  examination.plan = MakePlan(job, examination.findings, examination.line,
+                              PlaceRanks(before, usable), examination.lost_nodes);
+  CheckSamePoint(options, examination);
+  return examination;
+}
+
+int Relaunch(const CommandOptions& options, Examination* examination) {
+  Environment* environment = Environment::Posix();
+  const ReplayPlan& plan = examination->plan;
+  JobDescription* job = &examination->job;
+  RelaunchOptions launch_options = LaunchOptions(options, examination->this_node);
+  launch_options.epoch = plan.epoch;
+  std::vector<std::uint64_t> events;
+  for (const PlanRank& each : plan.ranks) {
+    launch_options.nodes.push_back(each.node_now);
+    events.push_back(each.events);
+  }
+  const Launch launch = MakeLaunch(*job, launch_options);
+  for (const std::string& remark : launch.remarks) Say(remark);
+  if (!launch.hostfile.empty()) ReplaceFile(launch_options.hostfile, launch.hostfile);
+  if (options.verbose) Say("starting: " + Join(launch.arguments, " "));
+
+  CommitPlan(environment, options.job_directory, plan, examination->line, job);
+  BlockSignals();
+  const pid_t mpirun = StartProgram(launch);
+
+  ProgressDisplay display(isatty(STDERR_FILENO) == 1, TerminalColumns());
+  WatchOptions watch;
+  watch.grace = options.grace;
+  watch.tick = [&] {
+    if (!display.finished()) {
+      const std::string text = display.Update(
+          ReadProgress(options.job_directory, job->job, plan.epoch, events), Clock::now());
+      if (!text.empty()) {
+        std::fwrite(text.data(), 1, text.size(), stderr);
+        std::fflush(stderr);
+      }
+    }
+    const Ends ends = ReadEnds(options.job_directory, *job);
+    return ends.other > 0 || ends.done == job->np;
+  };
+  const WatchResult result = Watch(mpirun, watch);
+  std::fputs(display.Clear().c_str(), stderr);
+
+  if (access(JobFilePath(options.job_directory).c_str(), F_OK) == 0) {
+    EpochHistory history;
+    history.exit_code = result.exit_code;
+    WriteHistory(options.job_directory, plan.epoch, history);
+  }
+  const Ends ends = ReadEnds(options.job_directory, *job);
+  if (result.ended_by_watchdog) {
+    Say(fmt::format("mpirun did not end within {} s after the job's ranks had; it was ended",
+                    options.grace.count()));
+    if (ends.done == job->np) {
+      CleanUp(options.job_directory);
+      return 0;
+    }
+  }
+  if (result.exit_code == 0) {
+    CleanUp(options.job_directory);
+    return 0;
+  }
+  if (!ends.failures.empty() || result.ended_by_watchdog) {
+    Say(fmt::format("the job has failed again{}{}; to recover it type: mpi-ft-recover {}",
+                    ends.failures.empty() ? "" : ": ", Join(ends.failures, ", "),
+                    options.job_directory));
+  } else if (ends.done + ends.other == 0 && result.forwarded_signal == 0) {
+    Say(fmt::format(
+        "mpirun ended with exit code {} before the job came up; once the reason is gone, "
+        "type again: mpi-ft-recover {}",
+        result.exit_code, options.job_directory));
+  }
+  return result.exit_code;
+}
+
+int RecoverCommand(const CommandOptions& options) {
+  ReadJobDescription(options.job_directory);  // before anything is made in the directory
+  const JobLock lock(options.job_directory);
+  Examination examination = Examine(options);
+  if (options.json) {
+    const std::string text =
+        PlanJson(examination.plan, examination.job, options.job_directory, examination.line);
+    std::fwrite(text.data(), 1, text.size(), stdout);
+    return 0;
+  }
+  const std::string table = PlanTable(examination.plan, examination.job);
+  std::fwrite(table.data(), 1, table.size(), options.dry_run ? stdout : stderr);
+  if (options.dry_run) return 0;
+  return Relaunch(options, &examination);
+}
+
+}  // namespace ftmpi::recovery
