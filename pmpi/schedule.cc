@@ -228,32 +228,18 @@ DeferredSchedule::DeferredSchedule(Communicator* communicator)
 }
 
 DeferredSchedule::~DeferredSchedule() {
-  for (auto& [datatype, holder] : held_datatypes_) {
-    PMPI_Type_free(&holder);
-    // If ours was the last reference, another datatype may get the same handle.
-    ForgetDatatype(datatype);
-  }
+  for (const auto& [holder, datatype] : held_datatypes_) ReleaseDatatype(holder, datatype);
   for (MPI_Op op : held_ops_) ReleaseOp(op);
   ReleaseCommunicator(communicator_);
 }
 
 void DeferredSchedule::Hold(MPI_Datatype datatype) {
-  if (!held_datatypes_.empty() && held_datatypes_.back().first == datatype) return;
   if (datatype == MPI_BYTE) return;
-  int integers = 0;
-  int addresses = 0;
-  int datatypes = 0;
-  int combiner = MPI_COMBINER_NAMED;
-  NoteError(PMPI_Type_get_envelope(datatype, &integers, &addresses, &datatypes, &combiner));
-  if (combiner == MPI_COMBINER_NAMED) return;
-  const auto held = [datatype](const auto& entry) { return entry.first == datatype; };
+  const auto held = [datatype](const auto& entry) { return entry.second == datatype; };
+  if (!held_datatypes_.empty() && held(held_datatypes_.back())) return;
   if (std::any_of(held_datatypes_.begin(), held_datatypes_.end(), held)) return;
-  // A datatype keeps those alive that it was made of, under their own handles: a duplicate would
-  // not do, since a user-defined operation is given the handle and may compare it.
-  MPI_Datatype holder = MPI_DATATYPE_NULL;
-  const int error = PMPI_Type_contiguous(1, datatype, &holder);
-  NoteError(error);
-  if (error == MPI_SUCCESS) held_datatypes_.emplace_back(datatype, holder);
+  const MPI_Datatype holder = HoldDatatype(datatype);
+  if (holder != MPI_DATATYPE_NULL) held_datatypes_.emplace_back(holder, datatype);
 }
 
 void DeferredSchedule::Hold(MPI_Op op) {

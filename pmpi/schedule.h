@@ -208,7 +208,7 @@ class DeferredSchedule final : public Schedule, public ScheduleOwner {
   std::size_t next_ = 0;
   std::vector<Request*> round_;
   Request* request_ = nullptr;
-  std::vector<std::pair<MPI_Datatype, MPI_Datatype>> held_datatypes_;  // the datatype, its holder
+  std::vector<std::pair<MPI_Datatype, MPI_Datatype>> held_datatypes_;  // the holder, the datatype
   std::vector<MPI_Op> held_ops_;
 };
 
