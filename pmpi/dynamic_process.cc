@@ -129,7 +129,7 @@ FTMPI_EXPORT int MPI_Comm_connect(const char* port_name, MPI_Info info, int root
 
 FTMPI_EXPORT int MPI_Comm_join(int fd, MPI_Comm* intercomm) {
   FTMPI_PASS_THROUGH(PMPI_Comm_join(fd, intercomm));
-  passthrough::Notice("MPI_Comm_join");
+  passthrough::Notice("MPI_Comm_join", nullptr);
   MPI_Comm inner = MPI_COMM_NULL;
   const int error = PMPI_Comm_join(fd, &inner);
   return FinishIntercommunicator(error, inner, intercomm, nullptr, "MPI_Comm_join");
@@ -158,7 +158,7 @@ FTMPI_EXPORT int MPI_Comm_get_parent(MPI_Comm* parent) {
 
 FTMPI_EXPORT int MPI_Open_port(MPI_Info info, char* port_name) {
   FTMPI_PASS_THROUGH(PMPI_Open_port(info, port_name));
-  passthrough::Notice("MPI_Open_port");
+  passthrough::Notice("MPI_Open_port", nullptr);
   return passthrough::Result(PMPI_Open_port(info, port_name), "MPI_Open_port");
 }
 
@@ -169,7 +169,7 @@ FTMPI_EXPORT int MPI_Close_port(const char* port_name) {
 
 FTMPI_EXPORT int MPI_Publish_name(const char* service_name, MPI_Info info, const char* port_name) {
   FTMPI_PASS_THROUGH(PMPI_Publish_name(service_name, info, port_name));
-  passthrough::Notice("MPI_Publish_name");
+  passthrough::Notice("MPI_Publish_name", nullptr);
   return passthrough::Result(PMPI_Publish_name(service_name, info, port_name), "MPI_Publish_name");
 }
 
@@ -182,7 +182,7 @@ FTMPI_EXPORT int MPI_Unpublish_name(const char* service_name, MPI_Info info,
 
 FTMPI_EXPORT int MPI_Lookup_name(const char* service_name, MPI_Info info, char* port_name) {
   FTMPI_PASS_THROUGH(PMPI_Lookup_name(service_name, info, port_name));
-  passthrough::Notice("MPI_Lookup_name");
+  passthrough::Notice("MPI_Lookup_name", nullptr);
   return passthrough::Result(PMPI_Lookup_name(service_name, info, port_name), "MPI_Lookup_name");
 }
 // NOLINTEND

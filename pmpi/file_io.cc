@@ -40,7 +40,7 @@ FTMPI_EXPORT int MPI_File_close(MPI_File* fh) {
 
 FTMPI_EXPORT int MPI_File_delete(const char* filename, MPI_Info info) {
   FTMPI_PASS_THROUGH(PMPI_File_delete(filename, info));
-  passthrough::Notice("MPI_File_delete");
+  passthrough::Notice("MPI_File_delete", nullptr);
   return PMPI_File_delete(filename, info);
 }
 // NOLINTEND

@@ -1,7 +1,11 @@
 #include "pmpi/passthrough.h"
 
+#include <set>
+#include <string>
+
 #include "pmpi/datatype.h"
 #include "pmpi/group.h"
+#include "pmpi/message.h"
 
 namespace ftmpi::passthrough {
 
@@ -30,16 +34,26 @@ TranslatedGroup::~TranslatedGroup() {
   if (group_ != MPI_GROUP_NULL && group_ != MPI_GROUP_EMPTY) PMPI_Group_free(&group_);
 }
 
-void Notice(const char* function) {
+void Notice(const char* function, const Communicator* communicator) {
   EngineLock lock(function);
-  engine::NoticeUnrecoverable(function);
+  static auto* const said = new std::set<std::string>;
+  if (!said->insert(function).second) return;
+  const bool job_rank_0 = communicator == nullptr || communicator->foreign != MPI_COMM_NULL
+                              ? engine::Rank() == 0
+                              : communicator->local_group->RankOf(0) != MPI_UNDEFINED;
+  if (job_rank_0) {
+    engine::NoticeUnrecoverable(function);
+  } else if (communicator == nullptr || communicator->rank == 0) {
+    Message("%s: recovery can't cross this point, the run goes on without protection behind it",
+            function);
+  }
 }
 
 int GetOpenMpi(MPI_Comm handle, const char* function, Communicator** communicator,
                MPI_Comm* shared) {
   *communicator = FindCommunicator(handle);
   if (*communicator == nullptr) return RaiseError(nullptr, MPI_ERR_COMM, function);
-  Notice(function);
+  Notice(function, *communicator);
   if ((*communicator)->foreign != MPI_COMM_NULL) {
     *shared = (*communicator)->foreign;
     const int error = Meet(*shared);
@@ -122,4 +136,11 @@ FTMPI_EXPORT int MPI_Type_free(MPI_Datatype* type) {
     if (type != nullptr) ftmpi::ForgetDatatype(*type);
   }
   return ftmpi::passthrough::Result(PMPI_Type_free(type), "MPI_Type_free");
+}
+
+// Open MPI ignores its further arguments, which can't be handed on.
+FTMPI_EXPORT int MPI_Pcontrol(const int level, ...) {
+  FTMPI_PASS_THROUGH(PMPI_Pcontrol(level));
+  ftmpi::passthrough::Enter("MPI_Pcontrol");
+  return PMPI_Pcontrol(level);
 }

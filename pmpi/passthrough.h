@@ -58,8 +58,10 @@ class TranslatedGroup {
   MPI_Group group_;
 };
 
-// NoticeUnrecoverable with the engine's lock.
-void Notice(const char* function);
+// Says once that recovery can't cross `function` (engine::NoticeUnrecoverable). `communicator` is
+// what the call is collective over, null if over nothing: its first rank speaks where rank 0 of the
+// job, which speaks for all otherwise, takes no part.
+void Notice(const char* function, const Communicator* communicator);
 
 // Collective over `handle`'s communicator: an Open MPI communicator with its members. Says the
 // notice, meets the others. `*shared` stays ours, its errors are returned; do not free. Returns an

@@ -1,4 +1,5 @@
 // np: 3
+// output: varies
 // Receives cancelled while their message may be arriving: whether the cancel succeeded is an event.
 #include "event_trace.h"
 

@@ -1,4 +1,5 @@
 // np: 4
+// output: varies
 // Non-blocking collectives under way while messages come from any source and requests are polled.
 #include "event_trace.h"
 

@@ -1,4 +1,5 @@
 // np: 4
+// output: varies
 // Iprobe and Improbe loops on every rank: a token game in which who gets a token depends on who
 // looks first, and everybody counts how often it looked in vain.
 #include "event_trace.h"

@@ -1,4 +1,5 @@
 // np: 4
+// output: varies
 // Every rank prints, on stdout and, now and then, on stderr; each line names its rank and its
 // number, and the number of the round's first message in the order of arrival is in it.
 #include "event_trace.h"

@@ -1,4 +1,5 @@
 // np: 3
+// output: varies
 // Rank 0 reads lines from standard input and hands them out to whoever is free; the answers come
 // back in any order. Input from the outside world cannot be asked for a second time.
 #include <ctype.h>

@@ -1,4 +1,5 @@
 // np: 3
+// output: varies
 // MPI_Wtime decides what is done and is printed to the last bit: time is an event.
 #include "event_trace.h"
 

@@ -1,4 +1,5 @@
 // np: 4
+// output: varies
 // Waitany, Waitsome, Testany, Testsome, Testall and Test over receives from all workers; the number
 // of tests that said no is printed: polling outcomes are events like any other.
 #include "event_trace.h"

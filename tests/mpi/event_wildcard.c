@@ -1,4 +1,5 @@
 // np: 4
+// output: varies
 // Receives from any source with any tag on every rank; what is sent depends on what was received,
 // so that every rank depends on the others' events.
 #include "event_trace.h"

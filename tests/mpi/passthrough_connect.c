@@ -1,4 +1,5 @@
 // np: 4
+// notice: MPI_Open_port,MPI_Comm_accept,MPI_Comm_connect
 // One half of the ranks accepts a connection of the other half.
 #include "check.h"
 

@@ -1,4 +1,5 @@
 // np: 3
+// notice: MPI_File_open,MPI_File_delete
 // MPI-IO on a duplicated communicator: collective, independent, shared-pointer, split and
 // non-blocking access, views, and file requests among message requests in one MPI_Waitall.
 #include <stdlib.h>

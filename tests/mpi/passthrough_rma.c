@@ -1,5 +1,6 @@
 // np: 4
 // env: OMPI_MCA_osc=pt2pt,sm
+// notice: MPI_Win_create,MPI_Win_allocate,MPI_Win_allocate_shared,MPI_Win_create_dynamic
 // Remote memory access on MPI_COMM_WORLD, on a split communicator and in shared memory: fence,
 // lock, post/start/complete/wait, request-based and atomic operations, attributes and names of
 // windows.

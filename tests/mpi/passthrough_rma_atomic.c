@@ -1,5 +1,6 @@
 // np: 2
 // env: OMPI_MCA_osc=pt2pt,sm
+// notice: MPI_Win_allocate
 // Exclusive locks of another rank's window, and compare-and-swap. (With Open MPI 4.1.4's osc/rdma
 // the first hang and the second crashes on shared memory, so another component is asked for.)
 #include "check.h"

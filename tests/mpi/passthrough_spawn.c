@@ -1,4 +1,5 @@
 // np: 2
+// notice: MPI_Comm_spawn
 // Starts two more copies of itself, talks with them over the intercommunicator and the merged
 // intracommunicator, point-to-point and collectively, and lets them go.
 #include <string.h>
