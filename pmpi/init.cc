@@ -254,11 +254,12 @@ void OpenLogs(const JobFacts& facts, const logging::ReplayLog* replay) {
   identity.pid = getpid();
   identity.pid_start_time = OwnStartTime();
   // Never unmapped: the exit handler writes the last word into it.
-  static std::unique_ptr<logging::RankStatusPage> page;
+  static logging::RankStatusPage* page = nullptr;
   page = logging::RankStatusPage::Create(
-      environment, logging::JoinPath(local, logging::RankStatusFileName(g.rank)), identity,
-      replay != nullptr ? replay->stdout_released : 0,
-      replay != nullptr ? replay->stderr_released : 0);
+             environment, logging::JoinPath(local, logging::RankStatusFileName(g.rank)), identity,
+             replay != nullptr ? replay->stdout_released : 0,
+             replay != nullptr ? replay->stderr_released : 0)
+             .release();
   g.status = page->status();
 
   logging::PayloadLogOptions options;
