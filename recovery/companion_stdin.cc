@@ -34,7 +34,7 @@ StdinLog::~StdinLog() {
 
 void StdinLog::Create(const std::string& path, std::uint64_t job) {
   path_ = path;
-  file_ = open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  file_ = open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   if (file_ < 0) {
     throw JobDirectoryError(path + ": can't be created: " + std::strerror(errno));
   }

@@ -29,7 +29,7 @@ std::string DirectoryOf(const std::string& path) {
 
 void Replace(const std::string& path, std::string_view content, bool durable) {
   const std::string temporary = path + ".new-" + std::to_string(getpid());
-  const int file = open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  const int file = open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   if (file < 0) Fail(temporary, "can't be created", errno);
   const auto abandon = [&](const char* step) {
     const int reason = errno;

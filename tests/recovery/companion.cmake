@@ -1,0 +1,8 @@
+# The companion with a process that plays the rank, without MPI.
+add_executable(companion_fake_rank companion_fake_rank.cc ${CMAKE_SOURCE_DIR}/pmpi/companion_link.cc)
+target_link_libraries(companion_fake_rank PRIVATE ftmpi_flags ftmpi_logging ${CMAKE_DL_LIBS})
+set_target_properties(companion_fake_rank PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+# The link looks for the companion in ftmpi/ beside the object that holds it.
+file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/tests ${CMAKE_BINARY_DIR}/lib/ftmpi)
+file(CREATE_LINK ${CMAKE_BINARY_DIR}/lib/ftmpi ${CMAKE_BINARY_DIR}/tests/ftmpi SYMBOLIC)
+add_dependencies(companion_fake_rank mpi-ft-companion)
