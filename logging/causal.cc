@@ -280,12 +280,6 @@ void CausalProtocol::NotePeer(Creator* creator, int peer, Knowledge* knowledge) 
   piggyback_pending_ = true;
 }
 
-void CausalProtocol::OnStable(std::uint64_t index) {
-  ProtocolCheck(index <= own_->covered, "only what happened can be stable");
-  LearnStable(own_, index);
-  UpdateFlags();
-}
-
 // Sends all that is not known to be stable to so many units that it will be, and has them
 // acknowledge. Each gets everything, as a message would bring it: a rank that holds the determinant
 // of an event then also holds those of the events before it.
