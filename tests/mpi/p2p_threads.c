@@ -1,4 +1,5 @@
 // np: 2 thread: multiple
+// seconds: 120
 // MPI_THREAD_MULTIPLE: several threads of each rank send, receive, probe, wait and test at once.
 #include <pthread.h>
 
