@@ -58,11 +58,7 @@ LogRecord* SegmentedPayloadLog::ReserveSlow(std::uint64_t capacity, int destinat
                    " bytes is too large for the payload log; the limit is 1 TiB");
   }
   const std::uint64_t length = LogRecordLength(capacity);
-  if (current_ != nullptr && Offset() + length + kSegmentTail <= current_->file().capacity()) {
-    Extend(Offset() + length + kSegmentTail, true);
-  } else {
-    OpenSegment(length);
-  }
+  if (current_ == nullptr || !Extend(Offset() + length + kSegmentTail)) OpenSegment(length);
   return Reserve(capacity, destination);
 }
 
@@ -70,16 +66,26 @@ void SegmentedPayloadLog::UpdateEnd() {
   segment_end_ = current_->data() + current_->file().allocated() - kSegmentTail;
 }
 
-// Gives the current segment at least `size` bytes, in whole steps where the limit allows.
-void SegmentedPayloadLog::Extend(std::uint64_t size, bool may_free) {
+// Gives the current segment at least `size` bytes, in whole steps where the limit allows. False:
+// the segment can't be that large, or there is no memory; then it is better to spill a whole
+// segment and use its memory again for the next one.
+bool SegmentedPayloadLog::Extend(std::uint64_t size) {
   MappedFile& file = current_->file();
   const std::uint64_t before = file.allocated();
-  if (size <= before) return;
+  if (size > file.capacity()) return false;
+  if (size <= before) return true;
   std::uint64_t target = std::min(file.capacity(), RoundUp(size, growth_step_));
   if (!Fits(target - before)) target = std::min(file.capacity(), RoundUp(size, kPageSize));
-  Allocate(&file, target, may_free);
-  file.Populate(before, file.allocated());
+  if (!Fits(target - before)) return false;
+  try {
+    file.Allocate(target);
+  } catch (const LogError& error) {
+    if (error.error_number() != ENOSPC) throw;
+    return false;
+  }
+  file.Populate(before, target);
   UpdateEnd();
+  return true;
 }
 
 void SegmentedPayloadLog::CloseCurrent() {
@@ -89,27 +95,30 @@ void SegmentedPayloadLog::CloseCurrent() {
   next_ = segment_end_ = nullptr;
 }
 
-// A file with at least `need` bytes allocated.
+// A file that has, or can get, `need` bytes.
 SegmentedPayloadLog::Spare SegmentedPayloadLog::NewFile(std::uint64_t need) {
   const std::uint64_t capacity = std::max(segment_size_, need);
   for (;;) {
-    // Memory that was used before needs no page faults. Not a much larger one: it would be lost to
+    // Memory that was used before needs no page faults. Not a much larger file: it would be lost to
     // the messages that need it.
-    const auto fitting = std::find_if(spares_.begin(), spares_.end(), [&](const Spare& spare) {
+    const auto fits = [&](const Spare& spare) {
       return spare.file->capacity() >= need && spare.file->capacity() / 2 <= capacity &&
              (spare.file->allocated() >= need || Fits(need - spare.file->allocated()));
-    });
-    if (fitting != spares_.end()) {
-      Spare spare = std::move(*fitting);
-      spares_.erase(fitting);
+    };
+    auto best = spares_.end();
+    for (auto spare = spares_.begin(); spare != spares_.end(); ++spare) {
+      if (fits(*spare) &&
+          (best == spares_.end() || spare->file->allocated() > best->file->allocated())) {
+        best = spare;
+      }
+    }
+    if (best != spares_.end()) {
+      Spare spare = std::move(*best);
+      spares_.erase(best);
       return spare;
     }
     if (Fits(need)) break;
-    if (!FreeSomething()) {
-      ThrowFull(need, options_.spill_directory.empty()
-                          ? "there is no directory to spill to"
-                          : "no segment can be spilled: messages in all of them are on their way");
-    }
+    if (!FreeSomething()) ThrowFull(need, NothingToSpill());
   }
   Spare spare;
   spare.path = JoinPath(options_.directory, SpareFileName(options_.rank, ++last_spare_));
@@ -118,7 +127,6 @@ SegmentedPayloadLog::Spare SegmentedPayloadLog::NewFile(std::uint64_t need) {
 }
 
 void SegmentedPayloadLog::OpenSegment(std::uint64_t length) {
-  CloseCurrent();
   if (last_number_ == kMaximumSegmentNumber) {
     throw LogError("the payload log of rank " + std::to_string(options_.rank) + " has " +
                    std::to_string(last_number_) + " segments, the most that it can have");
@@ -130,6 +138,7 @@ void SegmentedPayloadLog::OpenSegment(std::uint64_t length) {
                    " bytes in the payload log, FT_LOG_MEMORY=" + std::to_string(options_.memory) +
                    " allows less; raise FT_LOG_MEMORY");
   }
+  CloseCurrent();  // from here on it can be spilled
   Spare spare = NewFile(need);
   const std::uint32_t number = last_number_ + 1;
   const std::string path = InMemoryPath(number);
@@ -138,8 +147,8 @@ void SegmentedPayloadLog::OpenSegment(std::uint64_t length) {
     const std::uint64_t before = spare.file->allocated();
     if (before < need) {
       std::uint64_t target = std::min(spare.file->capacity(), RoundUp(need, growth_step_));
-      if (!Fits(before + target)) target = need;
-      Allocate(spare.file.get(), target, true);
+      if (!Fits(target)) target = need;
+      Allocate(spare.file.get(), target);
       spare.file->Populate(before, spare.file->allocated());
     }
     segment = Segment::Format(std::move(spare.file), path, owner_, number);
@@ -201,14 +210,14 @@ void SegmentedPayloadLog::Prepare(std::uint64_t size) {
   std::uint64_t target = Offset() + std::min(size, room);
   if (target > current_->file().allocated()) {
     if (!Fits(target - current_->file().allocated())) return;
-    Extend(target, false);
+    if (!Extend(target)) return;
   }
   for (std::uint64_t done = room; done < size; done += segment_size_) {
     const std::uint64_t bytes = std::min(segment_size_, RoundUp(size - done, kPageSize));
     if (!Fits(bytes)) return;
     AddSpare();
     MappedFile& file = *spares_.back().file;
-    Allocate(&file, bytes, false);
+    file.Allocate(bytes);
     file.Populate(0, bytes);
   }
 }
@@ -225,26 +234,30 @@ void SegmentedPayloadLog::ThrowFull(std::uint64_t wanted, const std::string& rea
                  ENOSPC);
 }
 
-// Extends `file` to `size` bytes within the limit; segments make room when `may_free`.
-void SegmentedPayloadLog::Allocate(MappedFile* file, std::uint64_t size, bool may_free) {
+// Extends `file`, which is in no list, to `size` bytes; other segments make room.
+void SegmentedPayloadLog::Allocate(MappedFile* file, std::uint64_t size) {
   for (;;) {
+    const std::uint64_t used = bytes_in_memory() + file->allocated();
     const std::uint64_t wanted = size - file->allocated();
-    std::string reason = "there is no directory to spill to";
-    if (!options_.spill_directory.empty()) {
-      reason = "no segment can be spilled: messages in all of them are on their way";
-    }
-    if (Fits(wanted)) {
+    std::string reason = NothingToSpill();
+    if (used <= options_.memory && wanted <= options_.memory - used) {
       try {
         file->Allocate(size);
         return;
       } catch (const LogError& error) {
         // A full /dev/shm is a lower limit than the one that was asked for.
-        if (error.error_number() != ENOSPC || !may_free) throw;
+        if (error.error_number() != ENOSPC) throw;
         reason = std::string(error.what()) + ", and " + reason;
       }
     }
-    if (!may_free || !FreeSomething()) ThrowFull(wanted, reason);
+    if (!FreeSomething()) ThrowFull(wanted, reason);
   }
+}
+
+std::string SegmentedPayloadLog::NothingToSpill() const {
+  return options_.spill_directory.empty()
+             ? "there is no directory to spill to"
+             : "no segment can be spilled: in each that is in memory messages are on their way";
 }
 
 // Gives back the memory of a spare segment, or turns the oldest segment into a spare one. False:
@@ -274,6 +287,9 @@ bool SegmentedPayloadLog::SpillOldest() {
     ThrowFull(segment.size(), std::string("spilling failed: ") + error.what());
   }
   MakeSpare(segment.BecomeSpilled(to, size), from);
+  // The stub's page is paid for by what the segment gives back: the directory may be full.
+  MappedFile& spare = *spares_.back().file;
+  if (spare.allocated() > kMinimumSegment) spare.Truncate(spare.allocated() - kPageSize);
   Segment::WriteStub(environment_, from, owner_, segment.number(), SegmentKind::kSpilled);
   return true;
 }
@@ -460,7 +476,13 @@ void SegmentedPayloadLog::DropTrimmed() {
   for (const auto& segment : segments_) {
     if (!droppable(*segment) || segment->kind() == SegmentKind::kDropped) continue;
     const std::string path = InMemoryPath(segment->number());
-    Segment::WriteStub(environment_, path, owner_, segment->number(), SegmentKind::kDropped);
+    try {
+      Segment::WriteStub(environment_, path, owner_, segment->number(), SegmentKind::kDropped);
+    } catch (const LogError& error) {
+      // No room for the stub that would give the segment's memory back: at the next trim.
+      if (error.error_number() == ENOSPC) return;
+      throw;
+    }
     if (segment->kind() == SegmentKind::kSpilled) environment_->Remove(segment->path());
     Forget(*segment);
     segment->BecomeDropped(path);

@@ -69,7 +69,7 @@ class SegmentedPayloadLog final : public PayloadLog {
   // Appending.
   void OpenSegment(std::uint64_t length);
   void CloseCurrent();
-  void Extend(std::uint64_t size, bool may_free);
+  bool Extend(std::uint64_t size);
   void UpdateEnd();
   Spare NewFile(std::uint64_t need);
   bool PrepareStep(MappedFile* file);
@@ -84,7 +84,8 @@ class SegmentedPayloadLog final : public PayloadLog {
   bool SpillOldest();
   void MakeSpare(std::unique_ptr<MappedFile> file, const std::string& path);
   void RemoveSpare(std::size_t index);
-  void Allocate(MappedFile* file, std::uint64_t size, bool may_free);
+  void Allocate(MappedFile* file, std::uint64_t size);
+  [[nodiscard]] std::string NothingToSpill() const;
   [[noreturn]] void ThrowFull(std::uint64_t wanted, const std::string& reason) const;
 
   // Giving back.

@@ -101,12 +101,13 @@ void SegmentedPayloadLog::Resume(std::uint64_t last_interval) {
     if (files->first > last_number_) Discard(files->second);
   }
   segments_.resize(keep);
+  const bool cut_inside = last.cut && last.records > 0;  // of the last one that is kept
   if (keep > 0) {
     Segment& segment = *segments_.back();
-    if (segment.kind() == SegmentKind::kMemory && (last.cut || !segment.closed())) {
+    if (segment.kind() == SegmentKind::kMemory && (cut_inside || !segment.closed())) {
       segment.Close(last.end, last.records);
       segment.file().Truncate(RoundUp(last.end, kPageSize));
-    } else if (segment.kind() == SegmentKind::kSpilled && last.cut) {
+    } else if (segment.kind() == SegmentKind::kSpilled && cut_inside) {
       const std::string path = segment.path();
       segment.WriteSpilled(environment_, path, last.end, last.records);
       std::string damage;
@@ -115,7 +116,7 @@ void SegmentedPayloadLog::Resume(std::uint64_t last_interval) {
       segments_.back()->trim_table();
       segments_.back()->Unmap();
     }
-    if (last.cut) record_count_ += last.records;
+    if (cut_inside) record_count_ += last.records;
   }
 
   // A process that died while it moved or dropped a segment left two copies of it, or no stub.
@@ -138,7 +139,9 @@ void SegmentedPayloadLog::Resume(std::uint64_t last_interval) {
       }
     }
   }
-  OpenSegment(0);
+  // A log without a file could not be told from one that is lost. Otherwise the next segment is
+  // opened when it is needed: reading and trimming go without more memory.
+  if (segments_.empty()) OpenSegment(0);
 }
 
 void RemovePayloadLog(Environment* environment, const PayloadLogOptions& options) {
