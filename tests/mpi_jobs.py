@@ -28,9 +28,9 @@ class Build:
 
     def program(self, name):
         for folder in ("examples", "tests/mpi", "tests/benchmarks", "tests"):
-            path = self.directory / folder / name
-            if path.is_file() and os.access(path, os.X_OK):
-                return path
+            for path in (self.directory / folder / name, self.directory / folder / f"mpi_{name}"):
+                if path.is_file() and os.access(path, os.X_OK):
+                    return path
         raise SystemExit(f"{self.directory}: no program {name}; build it first")
 
 
@@ -61,8 +61,8 @@ class Scratch:
     """A directory for a job's files, and one in node-local memory, removed at the end unless kept."""
 
     def __init__(self, name):
-        self.directory = pathlib.Path(tempfile.mkdtemp(prefix=f"ftmpi-test-{name}-"))
-        self.local = pathlib.Path(tempfile.mkdtemp(prefix=f"ftmpi-test-{name}-", dir="/dev/shm"))
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix=f"mpi-job-{name}-"))
+        self.local = pathlib.Path(tempfile.mkdtemp(prefix=f"mpi-job-{name}-", dir="/dev/shm"))
         self.kept = False
 
     def variables(self):
@@ -141,14 +141,16 @@ class Outcome:
     stderr: bytes
     seconds: float
     killed: list  # ranks that were killed
+    begun: float  # seconds after which the file `begin` existed; None: it never did
 
 
-def run(command, cwd, variables=None, stdin=None, timeout=120.0, kills=()):
+def run(command, cwd, variables=None, stdin=None, timeout=120.0, kills=(), begin=None):
     """Runs a launcher to its end.
 
-    kills: (seconds after the start, ranks) in order of time: those ranks get SIGKILL then, or as soon as
-    they exist; a job that has ended by then is left alone. A launcher that does not end within `timeout`
-    seconds is killed with everything below it.
+    kills: (seconds, ranks) in order of time: those ranks get SIGKILL then, or as soon as they exist; a job
+    that has ended by then is left alone. The seconds count from the start, or, where `begin` is given, from
+    the moment at which this file exists. A launcher that does not end within `timeout` seconds is killed
+    with everything below it.
     """
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         start = time.monotonic()
@@ -157,9 +159,17 @@ def run(command, cwd, variables=None, stdin=None, timeout=120.0, kills=()):
             stdin=stdin if stdin is not None else subprocess.DEVNULL, start_new_session=True)
         killed = []
         hung = False
+        begun = None
         try:
+            origin = start
+            while begin is not None and begun is None and time.monotonic() < start + timeout:
+                if begin.exists():
+                    begun = time.monotonic() - start
+                    origin = start + begun
+                elif _ended(process, 0.002):
+                    break
             for delay, victims in kills:
-                killed += _kill_ranks(process, start + delay, victims, start + timeout)
+                killed += _kill_ranks(process, origin + delay, victims, start + timeout)
             process.wait(max(0.1, start + timeout - time.monotonic()))
         except subprocess.TimeoutExpired:
             hung = True
@@ -174,28 +184,29 @@ def run(command, cwd, variables=None, stdin=None, timeout=120.0, kills=()):
         seconds = time.monotonic() - start
         out.seek(0)
         err.seek(0)
-        return Outcome(None if hung else process.returncode, out.read(), err.read(), seconds, killed)
+        return Outcome(None if hung else process.returncode, out.read(), err.read(), seconds, killed, begun)
+
+
+def _ended(process, seconds):
+    """Whether the process ends within that time."""
+    try:
+        process.wait(max(0.0, seconds))
+        return True
+    except subprocess.TimeoutExpired:
+        return False
 
 
 def _kill_ranks(process, when, victims, deadline):
     """Sends SIGKILL to `victims` at time `when` of the monotonic clock; returns those that were hit."""
-    try:
-        process.wait(max(0.0, when - time.monotonic()))
+    if _ended(process, when - time.monotonic()):
         return []
-    except subprocess.TimeoutExpired:
-        pass
     # mpirun may not have started them yet.
-    while time.monotonic() < deadline:
+    while True:
         pids = ranks(process.pid)
         if all(victim in pids for victim in victims):
             break
-        try:
-            process.wait(0.005)
+        if time.monotonic() > deadline or _ended(process, 0.005):
             return []
-        except subprocess.TimeoutExpired:
-            pass
-    else:
-        return []
     hit = []
     for victim in victims:
         try:

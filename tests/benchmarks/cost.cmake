@@ -18,4 +18,5 @@ set_target_properties(call_counter PROPERTIES
 add_test(NAME fast_path_call_counts
          COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_LIST_DIR}/run_call_counts.py
                  --build ${CMAKE_BINARY_DIR})
-set_tests_properties(fast_path_call_counts PROPERTIES LABELS mpi TIMEOUT 600)
+set_tests_properties(fast_path_call_counts PROPERTIES LABELS mpi TIMEOUT 600 RESOURCE_LOCK mpirun
+                                                      PROCESSORS 2)
