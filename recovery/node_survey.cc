@@ -12,6 +12,7 @@
 #include <array>
 #include <cstring>
 #include <filesystem>
+#include <sstream>
 
 #include "logging/environment.h"
 #include "logging/log_error.h"
@@ -41,29 +42,20 @@ struct Visit {
   NodeInventory result;
 };
 
-std::string LastLine(std::string text) {
-  while (!text.empty() && (text.back() == '\n' || text.back() == '-')) text.pop_back();
-  const std::size_t start = text.rfind('\n');
-  return start == std::string::npos ? text : text.substr(start + 1);
-}
-
 // The line of mpirun's or ssh's output that says most about why a node can't be reached.
 std::string WhatWentWrong(const std::string& text) {
-  std::size_t start = 0;
-  std::string first;
-  while (start < text.size()) {
-    std::size_t end = text.find('\n', start);
-    if (end == std::string::npos) end = text.size();
-    const std::string line = text.substr(start, end - start);
-    start = end + 1;
-    if (line.empty() || line[0] == '-' || line.starts_with(kSignOfLife)) continue;
-    for (const char* word : {"No route", "refused", "timed out", "not resolve", "not found",
-                             "No such file", "denied", "mpi-ft-inventory"}) {
+  std::vector<std::string> lines;
+  std::istringstream stream(text);
+  for (std::string line; std::getline(stream, line);) {
+    if (!line.empty() && line[0] != '-' && !line.starts_with(kSignOfLife)) lines.push_back(line);
+  }
+  for (const char* word : {"mpi-ft-inventory:", "No route", "refused", "timed out", "resolve",
+                           "denied", "unable", "not found", "No such file"}) {
+    for (const std::string& line : lines) {
       if (line.find(word) != std::string::npos) return line;
     }
-    if (first.empty()) first = line;
   }
-  return first.empty() ? LastLine(text) : first;
+  return lines.empty() ? "it said nothing" : lines.front();
 }
 
 void Lose(Visit* visit, const std::string& reason) {
@@ -102,15 +94,18 @@ class Survey {
     if (!spill_directory.empty()) {
       program.insert(program.end(), {"--spill-directory", spill_directory});
     }
-    const Launch launch = MakeNodeLaunch(job_, options_.launch, visit->node, program);
+    Launch launch = MakeNodeLaunch(job_, options_.launch, visit->node, program);
     if (options_.say) options_.say(fmt::format("asking node {}", visit->node));
+    const int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    launch.input = null;
+    launch.output = ends[1];
     try {
-      visit->pid = StartProgram(launch, ends[1]);
+      visit->pid = StartProgram(launch);
     } catch (...) {
-      close(ends[0]);
-      close(ends[1]);
+      for (const int file : {null, ends[0], ends[1]}) close(file);
       throw;
     }
+    close(null);
     close(ends[1]);
     visit->output = ends[0];
     fcntl(visit->output, F_SETFL, O_NONBLOCK);
@@ -129,14 +124,12 @@ class Survey {
     const bool ended = got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR);
     if (ended) {
       const int code = End(visit, false);
+      // Launchers started side by side may disturb each other: one failure proves nothing.
+      if (code != 0 && TryAgain(visit)) return;
       Judge(visit, code);
     } else if (Clock::now() >= visit->deadline) {
       End(visit, true);
-      if (!visit->alive && visit->tries < kTries) {
-        visit->text.clear();
-        Begin(visit);
-        return;
-      }
+      if (TryAgain(visit)) return;
       Lose(visit, fmt::format("no answer within {} s{}", options_.node_timeout.count(),
                               visit->text.empty() ? "" : ": " + WhatWentWrong(visit->text)));
     }
@@ -157,8 +150,23 @@ class Survey {
     return ExitCodeOf(status);
   }
 
+  bool TryAgain(Visit* visit) {
+    if (visit->alive || visit->tries >= kTries) return false;
+    visit->text.clear();
+    Begin(visit);
+    return true;
+  }
+
   void Judge(Visit* visit, int code) {
     if (code != 0) {
+      for (const char* words : {"unable to find the specified executable", "execute an executable",
+                                "mpi-ft-inventory: "}) {
+        if (visit->text.find(words) == std::string::npos) continue;
+        throw RecoveryError(fmt::format(
+            "node {} answers, but {} does not work there: {}; install ftmpi there too, or name it "
+            "with --inventory-program",
+            visit->node, options_.inventory_program, WhatWentWrong(visit->text)));
+      }
       Lose(visit, fmt::format("mpi-ft-inventory could not be run there (exit code {}): {}", code,
                               WhatWentWrong(visit->text)));
       return;

@@ -1,5 +1,7 @@
 #include "recovery/recover_command.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
 #include <sys/ioctl.h>
@@ -7,7 +9,9 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstring>
 #include <filesystem>
+#include <numeric>
 #include <set>
 
 #include "logging/environment.h"
@@ -18,6 +22,7 @@
 #include "recovery/job_lock.h"
 #include "recovery/node_survey.h"
 #include "recovery/progress.h"
+#include "recovery/stdin_position.h"
 
 namespace ftmpi::recovery {
 namespace {
@@ -206,6 +211,24 @@ Ends ReadEnds(const std::string& job_directory, const JobDescription& job) {
   return ends;
 }
 
+// Where the job's standard input goes on: when it was a regular file, in that file behind what is
+// logged. -1: this process's own (what a terminal or a pipe had given is in the log).
+int OpenInput(const CommandOptions& options, const JobDescription& job) {
+  if (job.launcher_stdin.empty()) return -1;
+  const StdinPosition position = ReadStdinPosition(StdinLogPath(options.job_directory), job.job);
+  const int file = open(job.launcher_stdin.c_str(), O_RDONLY | O_CLOEXEC);
+  if (file < 0 || lseek(file, static_cast<off_t>(position.logged), SEEK_SET) < 0) {
+    const int error = errno;
+    if (file >= 0) close(file);
+    if (position.ended) return -1;
+    throw RecoveryError(fmt::format(
+        "{}: the job's standard input, of which {} bytes were read, can't be read on: {}; put the "
+        "file back",
+        job.launcher_stdin, position.logged, std::strerror(error)));
+  }
+  return file;
+}
+
 // The files that only recovery needs; the job directory itself belongs to the job's companions.
 void CleanUp(const std::string& job_directory) {
   std::error_code error;
@@ -276,7 +299,9 @@ int Relaunch(const CommandOptions& options, Examination* examination) {
     launch_options.nodes.push_back(each.node_now);
     events.push_back(each.events);
   }
-  const Launch launch = MakeLaunch(*job, launch_options);
+  Launch launch = MakeLaunch(*job, launch_options);
+  const int input = OpenInput(options, *job);
+  launch.input = input;
   for (const std::string& remark : launch.remarks) Say(remark);
   if (!launch.hostfile.empty()) ReplaceFile(launch_options.hostfile, launch.hostfile);
   if (options.verbose) Say("starting: " + Join(launch.arguments, " "));
@@ -284,6 +309,7 @@ int Relaunch(const CommandOptions& options, Examination* examination) {
   CommitPlan(environment, options.job_directory, plan, examination->line, job);
   BlockSignals();
   const pid_t mpirun = StartProgram(launch);
+  if (input >= 0) close(input);
 
   ProgressDisplay display(isatty(STDERR_FILENO) == 1, TerminalColumns());
   WatchOptions watch;
@@ -318,6 +344,10 @@ int Relaunch(const CommandOptions& options, Examination* examination) {
     }
   }
   if (result.exit_code == 0) {
+    if (!display.finished()) {
+      const std::uint64_t total = std::accumulate(events.begin(), events.end(), std::uint64_t{0});
+      Say(fmt::format("replayed {0} of {0} events: the job has ended", total));
+    }
     CleanUp(options.job_directory);
     return 0;
   }

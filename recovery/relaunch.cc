@@ -142,7 +142,8 @@ Launch MakeLaunch(const JobDescription& job, const RelaunchOptions& options) {
   variables["FTMPI_JOBDIR"] = options.job_directory;
   variables["FTMPI_RECOVER_EPOCH"] = std::to_string(options.epoch);
   variables["FTMPI_LOCAL"] = job.local_directory;
-  arguments.insert(arguments.end(), {"-x", "FTMPI_JOBDIR", "-x", "FTMPI_RECOVER_EPOCH", "-x", "FTMPI_LOCAL"});
+  arguments.insert(arguments.end(),
+                   {"-x", "FTMPI_JOBDIR", "-x", "FTMPI_RECOVER_EPOCH", "-x", "FTMPI_LOCAL"});
   arguments.insert(arguments.end(), options.extra.begin(), options.extra.end());
   const std::vector<std::string>& program =
       recorded.program.empty() ? job.program : recorded.program;
@@ -196,7 +197,7 @@ void BlockSignals() {
   sigprocmask(SIG_BLOCK, &signals, nullptr);
 }
 
-pid_t StartProgram(const Launch& launch, int output) {
+pid_t StartProgram(const Launch& launch) {
   std::vector<std::string> environment;
   for (const auto& [name, value] : launch.environment) environment.push_back(name + "=" + value);
   const std::vector<char*> arguments = Pointers(launch.arguments);
@@ -220,10 +221,10 @@ pid_t StartProgram(const Launch& launch, int output) {
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (getppid() != parent) _exit(1);
     int error = 0;
-    if (output >= 0) {
-      const int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
-      if (null < 0 || dup2(null, 0) < 0 || dup2(output, 1) < 0 || dup2(output, 2) < 0)
-        error = errno;
+    if ((launch.input >= 0 && dup2(launch.input, STDIN_FILENO) < 0) ||
+        (launch.output >= 0 &&
+         (dup2(launch.output, STDOUT_FILENO) < 0 || dup2(launch.output, STDERR_FILENO) < 0))) {
+      error = errno;
     }
     if (error == 0 && !launch.directory.empty() && chdir(launch.directory.c_str()) != 0) {
       error = errno;

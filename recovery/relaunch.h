@@ -33,6 +33,8 @@ struct Launch {
   Variables environment;               // its whole environment
   std::string hostfile;                // content of options.hostfile; empty: none is needed
   std::string directory;               // where it is started
+  int input = -1;                      // descriptor for its standard input; -1: this process's own
+  int output = -1;                     // for its standard output and error; -1: this process's own
   std::vector<std::string> remarks;
 };
 
@@ -53,10 +55,9 @@ Launch MakeNodeLaunch(const JobDescription& job, const RelaunchOptions& options,
 // This process's environment.
 Variables CurrentEnvironment();
 
-// A started program. Descriptors 0-2 are inherited unless `output` is given: then 0 is /dev/null, 1
-// and 2 go to that descriptor. Dies with this process (SIGTERM). Throws RecoveryError when it can't
-// be started, naming the program.
-pid_t StartProgram(const Launch& launch, int output = -1);
+// Starts the program; it gets SIGTERM when this process dies. Throws RecoveryError when it can't be
+// started, naming the program.
+pid_t StartProgram(const Launch& launch);
 
 // How a program ended, as a shell sees it: exit code, or 128 + signal.
 int ExitCodeOf(int wait_status);
