@@ -91,8 +91,8 @@ void DestroyPredefinedCommunicators();
 // (MPI-3.1, 8.7.1). The first thing that MPI_Finalize does: the functions may still call MPI.
 void DeleteSelfAttributes();
 void RetainCommunicator(Communicator* communicator);
-void ReleaseCommunicator(
-    Communicator* communicator);  // destroys the object with the last reference
+// Destroys the object with the last reference.
+void ReleaseCommunicator(Communicator* communicator);
 
 // --- Communicators of Open MPI's ---------------------------------------------------------------
 
@@ -101,8 +101,9 @@ void ReleaseCommunicator(
 // (MPI_COMM_NULL for MPI_COMM_NULL).
 MPI_Comm WrapForeign(MPI_Comm foreign);
 // An Open MPI communicator with the same members in the same order, for RMA and MPI-IO. Collective
-// over the communicator at its first call, free of cost later. Stays the communicator's own. A
-// foreign communicator is its own shadow. MPI_COMM_NULL: Open MPI could not make one.
+// over the communicator at its first call, where all members meet while the engine is served; free
+// of cost later. Stays the communicator's own. A foreign communicator is its own shadow.
+// MPI_COMM_NULL: Open MPI could not make one.
 MPI_Comm ShadowCommunicator(Communicator* communicator);
 
 // The handle to give to the program: MPI_COMM_NULL for null.

@@ -7,6 +7,7 @@
 #include "pmpi/capture.h"
 #include "pmpi/engine.h"
 #include "pmpi/events.h"
+#include "pmpi/foreign.h"
 #include "pmpi/internal_collectives.h"
 #include "pmpi/message.h"
 #include "pmpi/topology.h"
@@ -62,12 +63,15 @@ std::uint64_t ReadResourceLeader() { return g_resource_leader; }
 
 // Collective over the communicator. MPI error code.
 int FindResourceLeader(Communicator* communicator, int split_type, MPI_Info info) {
-  // Making the Open MPI communicator blocks outside the engine: all must have come.
-  Party(communicator).Barrier();
   MPI_Comm shared = ShadowCommunicator(communicator);
   if (shared == MPI_COMM_NULL) return MPI_ERR_INTERN;
+  // The call below blocks inside Open MPI: all must have come.
+  MPI_Request barrier = MPI_REQUEST_NULL;
+  int error = PMPI_Ibarrier(shared, &barrier);
+  if (error == MPI_SUCCESS) error = WaitOpenMpi(&barrier, MPI_STATUS_IGNORE);
+  if (error != MPI_SUCCESS) return error;
   MPI_Comm part = MPI_COMM_NULL;
-  int error = PMPI_Comm_split_type(shared, split_type, communicator->rank, info, &part);
+  error = PMPI_Comm_split_type(shared, split_type, communicator->rank, info, &part);
   if (error != MPI_SUCCESS) return error;
   g_resource_leader = static_cast<std::uint64_t>(engine::Rank());
   if (part == MPI_COMM_NULL) return MPI_SUCCESS;

@@ -26,7 +26,6 @@ std::vector<int> Describe(std::uint64_t id, const Group& group) {
 // One of the communicators is Open MPI's: so is the result. Collective over `local`.
 int CreateThroughOpenMpi(Communicator* local, int local_leader, Communicator* peer,
                          int remote_leader, int tag, MPI_Comm* result, const char* function) {
-  if (local->foreign == MPI_COMM_NULL) Party(local).Barrier();
   MPI_Comm shared = ShadowCommunicator(local);
   if (shared == MPI_COMM_NULL) return RaiseError(local, MPI_ERR_INTERN, function);
   MPI_Comm bridge = MPI_COMM_NULL;

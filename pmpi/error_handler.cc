@@ -77,6 +77,7 @@ void ReleaseErrorHandler(MPI_Errhandler handler) {
 
 int RaiseError(Communicator* communicator, int error_code, const char* function) {
   if (communicator == nullptr) communicator = g_world;
+  if (communicator == nullptr) return error_code;  // the end of MPI_Finalize
   MPI_Errhandler handler = communicator->errhandler;
   if (handler == MPI_ERRORS_RETURN) return error_code;
   if (handler == MPI_ERRORS_ARE_FATAL) Abort(communicator, error_code, function);
