@@ -147,7 +147,7 @@ struct GatherCall {
     if (!role.takes_part) return MPI_SUCCESS;
     in_place = sendbuf == MPI_IN_PLACE;
     if (in_place && (communicator.inter || !role.is_root)) return MPI_ERR_ARG;
-    if (recvbuf == MPI_IN_PLACE) return MPI_ERR_ARG;
+    if (role.is_root && recvbuf == MPI_IN_PLACE) return MPI_ERR_ARG;
     if (!in_place && !(communicator.inter && role.is_root)) {
       const int error = PrepareData(sendbuf, sendcount, sendtype, &own);
       if (error != MPI_SUCCESS) return error;
@@ -210,7 +210,7 @@ struct ScatterCall {
     if (!role.takes_part) return MPI_SUCCESS;
     in_place = recvbuf == MPI_IN_PLACE;
     if (in_place && (communicator.inter || !role.is_root)) return MPI_ERR_ARG;
-    if (sendbuf == MPI_IN_PLACE) return MPI_ERR_ARG;
+    if (role.is_root && sendbuf == MPI_IN_PLACE) return MPI_ERR_ARG;
     if (!in_place && !(communicator.inter && role.is_root)) {
       const int error = PrepareData(recvbuf, recvcount, recvtype, &own);
       if (error != MPI_SUCCESS) return error;
@@ -296,9 +296,9 @@ FTMPI_EXPORT int MPI_Gather(const void* sendbuf, int sendcount, MPI_Datatype sen
   return RunCollective(comm, "MPI_Gather",
                        GatherCall{sendbuf, sendcount, sendtype, recvbuf, recvcount, nullptr,
                                   nullptr, recvtype, root, false},
-                       [&](MPI_Comm foreign, MPI_Request* started) {
-                         return PMPI_Igather(sendbuf, sendcount, sendtype, recvbuf, recvcount,
-                                             recvtype, root, foreign, started);
+                       [&](MPI_Comm foreign) {
+                         return PMPI_Gather(sendbuf, sendcount, sendtype, recvbuf, recvcount,
+                                            recvtype, root, foreign);
                        });
 }
 
@@ -324,9 +324,9 @@ FTMPI_EXPORT int MPI_Gatherv(const void* sendbuf, int sendcount, MPI_Datatype se
   return RunCollective(comm, "MPI_Gatherv",
                        GatherCall{sendbuf, sendcount, sendtype, recvbuf, 0, recvcounts, displs,
                                   recvtype, root, true},
-                       [&](MPI_Comm foreign, MPI_Request* started) {
-                         return PMPI_Igatherv(sendbuf, sendcount, sendtype, recvbuf, recvcounts,
-                                              displs, recvtype, root, foreign, started);
+                       [&](MPI_Comm foreign) {
+                         return PMPI_Gatherv(sendbuf, sendcount, sendtype, recvbuf, recvcounts,
+                                             displs, recvtype, root, foreign);
                        });
 }
 
@@ -353,9 +353,9 @@ FTMPI_EXPORT int MPI_Scatter(const void* sendbuf, int sendcount, MPI_Datatype se
   return RunCollective(comm, "MPI_Scatter",
                        ScatterCall{sendbuf, sendcount, nullptr, nullptr, sendtype, recvbuf,
                                    recvcount, recvtype, root, false},
-                       [&](MPI_Comm foreign, MPI_Request* started) {
-                         return PMPI_Iscatter(sendbuf, sendcount, sendtype, recvbuf, recvcount,
-                                              recvtype, root, foreign, started);
+                       [&](MPI_Comm foreign) {
+                         return PMPI_Scatter(sendbuf, sendcount, sendtype, recvbuf, recvcount,
+                                             recvtype, root, foreign);
                        });
 }
 
@@ -381,9 +381,9 @@ FTMPI_EXPORT int MPI_Scatterv(const void* sendbuf, const int sendcounts[], const
   return RunCollective(comm, "MPI_Scatterv",
                        ScatterCall{sendbuf, 0, sendcounts, displs, sendtype, recvbuf, recvcount,
                                    recvtype, root, true},
-                       [&](MPI_Comm foreign, MPI_Request* started) {
-                         return PMPI_Iscatterv(sendbuf, sendcounts, displs, sendtype, recvbuf,
-                                               recvcount, recvtype, root, foreign, started);
+                       [&](MPI_Comm foreign) {
+                         return PMPI_Scatterv(sendbuf, sendcounts, displs, sendtype, recvbuf,
+                                              recvcount, recvtype, root, foreign);
                        });
 }
 

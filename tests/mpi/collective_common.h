@@ -1,5 +1,6 @@
 // What the collective_*.c programs share: elements of several datatypes that carry one number each,
-// buffers whose every byte is compared (so that gaps must stay as they were), and the count of errors.
+// buffers whose every byte is compared (so that gaps must stay as they were), and the count of
+// errors.
 //
 // A program that includes this with FORCED_SET defined forces one algorithm per collective.
 #pragma once
@@ -13,18 +14,19 @@ static int g_errors = 0;
 static int g_rank = 0;
 static int g_size = 1;
 
-#define EXPECT(condition, ...)                                        \
-  do {                                                                \
-    if (!(condition)) {                                               \
-      if (g_errors++ < 5) {                                           \
+#define EXPECT(condition, ...)                                           \
+  do {                                                                   \
+    if (!(condition)) {                                                  \
+      if (g_errors++ < 5) {                                              \
         fprintf(stderr, "rank %d: %s:%d: ", g_rank, __FILE__, __LINE__); \
-        fprintf(stderr, __VA_ARGS__);                                 \
-        fprintf(stderr, "\n");                                        \
-      }                                                               \
-    }                                                                 \
+        fprintf(stderr, __VA_ARGS__);                                    \
+        fprintf(stderr, "\n");                                           \
+      }                                                                  \
+    }                                                                    \
   } while (0)
 
-// --- Algorithms -----------------------------------------------------------------------------------
+// --- Algorithms
+// -----------------------------------------------------------------------------------
 static inline void force_algorithms(void) {
 #ifdef FORCED_SET
   static const char* const sets[][13] = {
@@ -46,6 +48,12 @@ static inline void force_algorithms(void) {
     setenv(name, equals + 1, 1);
   }
 #endif
+}
+
+// Is the library on? Some things that MPI promises bare Open MPI 4.1 does not keep.
+static inline int library(void) {
+  const char* mode = getenv("FT_MODE");
+  return mode != NULL && strcmp(mode, "off") != 0;
 }
 
 static inline void start(int* argc, char*** argv) {
@@ -76,7 +84,8 @@ static inline int finish(const char* name) {
   return all == 0 ? 0 : 1;
 }
 
-// --- Elements -------------------------------------------------------------------------------------
+// --- Elements
+// -------------------------------------------------------------------------------------
 enum { KIND_INT, KIND_DOUBLE, KIND_STRIDED, KIND_STRUCT, KIND_NEGATIVE, KINDS };
 
 typedef struct {
@@ -152,7 +161,8 @@ static inline void put(int kind, char* at, long index, int value) {
   }
 }
 
-// --- Buffers --------------------------------------------------------------------------------------
+// --- Buffers
+// --------------------------------------------------------------------------------------
 enum { MARGIN = 64, UNTOUCHED = 0xA5 };
 
 typedef struct {

@@ -22,8 +22,10 @@ static void bcast(int kind, int count, int root) {
     set(&expected, i, number(root, 7, i));
   }
   MPI_Request request;
-  if (g_blocking) MPI_Bcast(data.at, count, type, root, MPI_COMM_WORLD);
-  else MPI_Ibcast(data.at, count, type, root, MPI_COMM_WORLD, &request);
+  if (g_blocking)
+    MPI_Bcast(data.at, count, type, root, MPI_COMM_WORLD);
+  else
+    MPI_Ibcast(data.at, count, type, root, MPI_COMM_WORLD, &request);
   done(&request);
   EXPECT(same(&data, &expected), "bcast of %d %s from %d", count, g_kinds[kind].name, root);
   free_buffer(&data);
@@ -32,8 +34,8 @@ static void bcast(int kind, int count, int root) {
 
 // The root describes the data as structs of ints, the others as plain ints: only the bytes agree.
 static void bcast_other_type(int count, int root) {
-  Buffer data = make_buffer(g_rank == root ? KIND_STRIDED : KIND_INT,
-                            g_rank == root ? count : 3L * count);
+  Buffer data =
+      make_buffer(g_rank == root ? KIND_STRIDED : KIND_INT, g_rank == root ? count : 3L * count);
   Buffer expected = make_buffer(data.kind, data.elements);
   for (long i = 0; i < count; ++i) {
     if (g_rank == root) {
@@ -45,8 +47,10 @@ static void bcast_other_type(int count, int root) {
   }
   MPI_Request request;
   MPI_Datatype type = g_kinds[data.kind].type;
-  if (g_blocking) MPI_Bcast(data.at, (int)data.elements, type, root, MPI_COMM_WORLD);
-  else MPI_Ibcast(data.at, (int)data.elements, type, root, MPI_COMM_WORLD, &request);
+  if (g_blocking)
+    MPI_Bcast(data.at, (int)data.elements, type, root, MPI_COMM_WORLD);
+  else
+    MPI_Ibcast(data.at, (int)data.elements, type, root, MPI_COMM_WORLD, &request);
   done(&request);
   EXPECT(same(&data, &expected), "bcast of %d, datatypes differ, from %d", count, root);
   free_buffer(&data);
@@ -69,8 +73,10 @@ static void gather(int kind, int count, int root, int in_place) {
   }
   const void* send = in_place && g_rank == root ? MPI_IN_PLACE : own.at;
   MPI_Request request;
-  if (g_blocking) MPI_Gather(send, count, type, all.at, count, type, root, MPI_COMM_WORLD);
-  else MPI_Igather(send, count, type, all.at, count, type, root, MPI_COMM_WORLD, &request);
+  if (g_blocking)
+    MPI_Gather(send, count, type, all.at, count, type, root, MPI_COMM_WORLD);
+  else
+    MPI_Igather(send, count, type, all.at, count, type, root, MPI_COMM_WORLD, &request);
   done(&request);
   EXPECT(same(&all, &expected), "gather of %d %s to %d%s", count, g_kinds[kind].name, root,
          in_place ? " in place" : "");
@@ -85,13 +91,16 @@ static void gather(int kind, int count, int root, int in_place) {
     }
   }
   void* receive = in_place && g_rank == root ? MPI_IN_PLACE : own.at;
-  if (g_blocking) MPI_Scatter(all.at, count, type, receive, count, type, root, MPI_COMM_WORLD);
-  else MPI_Iscatter(all.at, count, type, receive, count, type, root, MPI_COMM_WORLD, &request);
+  if (g_blocking)
+    MPI_Scatter(all.at, count, type, receive, count, type, root, MPI_COMM_WORLD);
+  else
+    MPI_Iscatter(all.at, count, type, receive, count, type, root, MPI_COMM_WORLD, &request);
   done(&request);
   if (receive != MPI_IN_PLACE) {
     EXPECT(same(&own, &mine), "scatter of %d %s from %d", count, g_kinds[kind].name, root);
   }
-  EXPECT(same(&all, &expected), "scatter of %d %s from %d: source", count, g_kinds[kind].name, root);
+  EXPECT(same(&all, &expected), "scatter of %d %s from %d: source", count, g_kinds[kind].name,
+         root);
   free_buffer(&own);
   free_buffer(&all);
   free_buffer(&expected);
@@ -138,11 +147,10 @@ static void gatherv(int kind, int count, int root, int in_place) {
   }
   void* receive = in_place && g_rank == root ? MPI_IN_PLACE : own.at;
   if (g_blocking) {
-    MPI_Scatterv(all.at, counts, places, type, receive, counts[g_rank], type, root,
-                 MPI_COMM_WORLD);
+    MPI_Scatterv(all.at, counts, places, type, receive, counts[g_rank], type, root, MPI_COMM_WORLD);
   } else {
-    MPI_Iscatterv(all.at, counts, places, type, receive, counts[g_rank], type, root,
-                  MPI_COMM_WORLD, &request);
+    MPI_Iscatterv(all.at, counts, places, type, receive, counts[g_rank], type, root, MPI_COMM_WORLD,
+                  &request);
   }
   done(&request);
   if (receive != MPI_IN_PLACE) {
@@ -168,8 +176,10 @@ static void allgather(int kind, int count, int in_place) {
   }
   const void* send = in_place ? MPI_IN_PLACE : own.at;
   MPI_Request request;
-  if (g_blocking) MPI_Allgather(send, count, type, all.at, count, type, MPI_COMM_WORLD);
-  else MPI_Iallgather(send, count, type, all.at, count, type, MPI_COMM_WORLD, &request);
+  if (g_blocking)
+    MPI_Allgather(send, count, type, all.at, count, type, MPI_COMM_WORLD);
+  else
+    MPI_Iallgather(send, count, type, all.at, count, type, MPI_COMM_WORLD, &request);
   done(&request);
   EXPECT(same(&all, &expected), "allgather of %d %s%s", count, g_kinds[kind].name,
          in_place ? " in place" : "");
@@ -229,8 +239,10 @@ static void alltoall(int kind, int count, int in_place) {
   }
   const void* send = in_place ? MPI_IN_PLACE : out.at;
   MPI_Request request;
-  if (g_blocking) MPI_Alltoall(send, count, type, in.at, count, type, MPI_COMM_WORLD);
-  else MPI_Ialltoall(send, count, type, in.at, count, type, MPI_COMM_WORLD, &request);
+  if (g_blocking)
+    MPI_Alltoall(send, count, type, in.at, count, type, MPI_COMM_WORLD);
+  else
+    MPI_Ialltoall(send, count, type, in.at, count, type, MPI_COMM_WORLD, &request);
   done(&request);
   EXPECT(same(&in, &expected), "alltoall of %d %s%s", count, g_kinds[kind].name,
          in_place ? " in place" : "");
@@ -289,7 +301,8 @@ static void alltoallv(int kind, int count, int in_place, int w) {
   free(types);
 }
 
-// Each pair of ranks has a datatype of its own, and sender and receiver describe the data otherwise.
+// Each pair of ranks has a datatype of its own, and sender and receiver describe the data
+// otherwise.
 static void alltoallw_mixed(int count) {
   const size_t n = (size_t)g_size;
   int* out_counts = malloc(sizeof(int) * n);
@@ -357,7 +370,7 @@ int main(int argc, char** argv) {
       static const int counts[] = {0, 1, 3, 700, 5000};
       for (int c = 0; c < 5; ++c) {
         const int count = counts[c];
-        for (int root = 0; root < g_size; root += g_size > 4 ? 2 : 1) {
+        for (int root = 0; root<g_size; root += g_size> 4 ? 2 : 1) {
           bcast(kind, count, root);
           for (int in_place = 0; in_place < 2; ++in_place) {
             gather(kind, count, root, in_place);

@@ -6,15 +6,15 @@
 
 static int g_blocking;
 
-#define CALL(name, ...)                                             \
-  do {                                                              \
-    if (g_blocking) {                                               \
-      MPI_##name(__VA_ARGS__, MPI_COMM_WORLD);                      \
-    } else {                                                        \
-      MPI_Request call_request;                                     \
-      MPI_I##name(__VA_ARGS__, MPI_COMM_WORLD, &call_request);      \
-      MPI_Wait(&call_request, MPI_STATUS_IGNORE);                   \
-    }                                                               \
+#define CALL(name, ...)                                        \
+  do {                                                         \
+    if (g_blocking) {                                          \
+      MPI_##name(__VA_ARGS__, MPI_COMM_WORLD);                 \
+    } else {                                                   \
+      MPI_Request call_request;                                \
+      MPI_I##name(__VA_ARGS__, MPI_COMM_WORLD, &call_request); \
+      MPI_Wait(&call_request, MPI_STATUS_IGNORE);              \
+    }                                                          \
   } while (0)
 // The non-blocking names begin with a small letter after the I.
 #define MPI_IReduce MPI_Ireduce
@@ -24,9 +24,10 @@ static int g_blocking;
 #define MPI_IScan MPI_Iscan
 #define MPI_IExscan MPI_Iexscan
 
-// --- Problems: what an element is, and what reducing ranks low..high gives --------------------------
-// Intervals of ranks: the operation joins neighbouring ones in their order, and spoils anything else,
-// so that any wrong order or grouping shows. 12 bytes of data in 20, the first 4 before the address.
+// --- Problems: what an element is, and what reducing ranks low..high gives
+// -------------------------- Intervals of ranks: the operation joins neighbouring ones in their
+// order, and spoils anything else, so that any wrong order or grouping shows. 12 bytes of data in
+// 20, the first 4 before the address.
 typedef struct {
   int valid;  // at -4
   int low;    // at 0
@@ -175,7 +176,8 @@ static void reduced(int problem, char* at, int last, long index) {
   }
 }
 
-// --- Vectors of a problem --------------------------------------------------------------------------
+// --- Vectors of a problem
+// --------------------------------------------------------------------------
 typedef struct {
   char* memory;
   char* at;
@@ -202,7 +204,8 @@ static void release(Vector* a, Vector* b, Vector* c) {
   free(c->memory);
 }
 
-// --- Checks ---------------------------------------------------------------------------------------
+// --- Checks
+// ---------------------------------------------------------------------------------------
 static void reduce(int problem, int count, int root, int in_place) {
   Vector own = make_vector(problem, count);
   Vector result = make_vector(problem, count);
@@ -284,8 +287,7 @@ static void reduce_scatter(int problem, int count, int in_place, int block) {
     CALL(Reduce_scatter_block, send, result.at, count, g_problems[problem].type,
          g_problems[problem].op);
   } else {
-    CALL(Reduce_scatter, send, result.at, counts, g_problems[problem].type,
-         g_problems[problem].op);
+    CALL(Reduce_scatter, send, result.at, counts, g_problems[problem].type, g_problems[problem].op);
   }
   if (in_place) {
     // Behind its own block the buffer's content is unspecified: gaps aside, compare the elements.
@@ -351,7 +353,7 @@ int main(int argc, char** argv) {
       static const int counts[] = {0, 1, 5, 1000, 6000};
       for (int c = 0; c < 5; ++c) {
         for (int in_place = 0; in_place < 2; ++in_place) {
-          for (int root = 0; root < g_size; root += g_size > 4 ? 2 : 1) {
+          for (int root = 0; root<g_size; root += g_size> 4 ? 2 : 1) {
             reduce(problem, counts[c], root, in_place);
           }
           allreduce(problem, counts[c], in_place);
