@@ -123,6 +123,12 @@ bool ReadConfiguration(Configuration* configuration, std::string* error) {
                       "use bytes per rank, at least 4M, with an optional suffix K, M, G or T");
     }
   }
+  if (const std::string value = Value("FT_LOG_PREPARE"); !value.empty()) {
+    if (!ParseBytes(value, &configuration->log_prepare)) {
+      return Complain(error, "FT_LOG_PREPARE", value,
+                      "use bytes per rank, with an optional suffix K, M, G or T");
+    }
+  }
   if (!ReadFlag("FT_LOG_TIME", &configuration->log_time, error)) return false;
   if (!ReadFlag("FT_KEEP", &configuration->keep, error)) return false;
   if (!ReadFlag("FT_FLUSH_EVENTS", &configuration->flush_events, error)) return false;

@@ -18,10 +18,12 @@ struct Configuration {
   bool keep = false;                                  // FT_KEEP
   bool flush_events = false;                          // FT_FLUSH_EVENTS
   std::uint64_t log_memory = std::uint64_t{1} << 30;  // FT_LOG_MEMORY, bytes per rank
-  std::string job_directory;                          // FT_DIR; empty: ./ftmpi-<job name>
-  std::string local_directory;                        // FT_LOCAL; empty: /dev/shm/ftmpi-<job name>
-  std::string spill_directory;                        // FT_SPILL_DIR
-  std::string inject;                                 // FT_INJECT, as given
+  std::uint64_t log_prepare = std::uint64_t{8}
+                              << 20;  // FT_LOG_PREPARE, bytes made ready in MPI_Init
+  std::string job_directory;          // FT_DIR; empty: ./ftmpi-<job name>
+  std::string local_directory;        // FT_LOCAL; empty: /dev/shm/ftmpi-<job name>
+  std::string spill_directory;        // FT_SPILL_DIR
+  std::string inject;                 // FT_INJECT, as given
 };
 
 // FT_MODE alone, for the decision whether ftmpi is on at all. An unknown value is kOff with `error`

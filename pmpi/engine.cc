@@ -161,16 +161,26 @@ bool ProgressMore() {
   return did;
 }
 
+// The wire was empty. What is not urgent waits for a longer pause.
+void Idle() {
+  constexpr std::uint32_t kPause = 64;
+  if (g.has_events) IdlePoll();
+  if (++g.idle_polls % kPause != 0) return;
+  if (!g.has_events) IdlePoll();
+  g.payload_log->PrepareAhead();
+}
+
 }  // namespace
 
 bool Progress() {
   bool did = PollWire();
+  if (did) g.idle_polls = 0;
   if (__builtin_expect(!g.ready_schedules.empty() || !g.held_peers.empty() ||
                            !g.replay_peers.empty() || g.replaying || !g.finished_schedules.empty(),
                        0)) {
     did |= ProgressMore();
   }
-  if (__builtin_expect(!did, 0) && g.has_events) IdlePoll();
+  if (!did) Idle();
   return did;
 }
 

@@ -98,6 +98,7 @@ struct EngineState {
 
   std::vector<ScheduleOwner*> ready_schedules;
   std::vector<Request*> finished_schedules;  // freed by the program, to be deleted
+  std::uint32_t idle_polls = 0;              // polls in a row that found nothing
   bool has_events = false;              // the protocol has something to say when the wire is idle
   bool flushing = false;                // the companion writes event blocks to stable storage
   std::uint64_t stable_seen = 0;        // RankStatus::stable as told to the protocol

@@ -283,6 +283,9 @@ void OpenLogs(const JobFacts& facts, const logging::ReplayLog* replay) {
     g.payload_log = logging::PayloadLog::Create(environment, options);
   }
 
+  // Fresh memory costs page faults: better here than at the first messages.
+  g.payload_log->Prepare(std::min(g.configuration.log_prepare, g.configuration.log_memory));
+
   logging::EventLogOptions events;
   events.directory = local;
   events.rank = g.rank;
