@@ -15,6 +15,7 @@
 
 #include "logging/environment.h"
 #include "logging/event_log.h"
+#include "recovery/companion_end.h"
 #include "recovery/durable_file.h"
 #include "recovery/job_records.h"
 
@@ -25,6 +26,11 @@ using logging::CompanionMessageType;
 namespace {
 constexpr int kCommitPoll = 2;      // ms between looks at `committable` while output waits for it
 constexpr int kProgressPoll = 200;  // ms between looks at a replay's progress
+// mpirun sends SIGCONT when it has learnt of a death and SIGTERM a second later. In between it
+// reads nothing (it sleeps), and what it is given afterwards it may read and drop. So from SIGCONT
+// on output stays here, until it is clear that job control has sent it.
+constexpr int kFreeze = 1500;     // ms
+constexpr int kFreezePoll = 100;  // ms
 }  // namespace
 
 std::int64_t MonotonicMilliseconds() {
@@ -84,6 +90,7 @@ int Companion::Timeout() const {
       (!progress_known_ || progress_.replay_done < progress_.replay_total)) {
     timeout = kProgressPoll;
   }
+  if (frozen_until_ != 0) return kFreezePoll;
   if ((output_ && output_->Waiting(status_)) || (error_ && error_->Waiting(status_))) {
     timeout = kCommitPoll;
   }
@@ -97,7 +104,8 @@ std::vector<pollfd> Companion::Watched() const {
   for (const OutputGate* gate : {output_.get(), error_.get()}) {
     if (gate == nullptr) continue;
     if (!gate->ended() && !gate->Full(status_)) watched.push_back({gate->from(), POLLIN, 0});
-    if (gate->WantsToWrite(status_)) watched.push_back({gate->to(), POLLOUT, 0});
+    if (frozen_until_ == 0 && gate->WantsToWrite(status_))
+      watched.push_back({gate->to(), POLLOUT, 0});
   }
   if (input_) {
     if (input_->WantsToRead()) watched.push_back({input_->from(), POLLIN, 0});
@@ -123,8 +131,8 @@ void Companion::Serve(const std::vector<pollfd>& ready) {
     if (one.fd == options_.pidfd) rank_gone_ = true;
     if (input_ && one.fd == input_->from()) input_ready = true;
   }
-  TakeOutput();
   ReadChannel();
+  TakeOutput();
   PassOn(false);
   if (input_) {
     if (input_ready) input_->Take();
@@ -138,9 +146,20 @@ void Companion::TakeOutput() {
   if (error_ && !error_->ended() && !error_->Full(status_)) error_->Take(status_);
 }
 
+bool Companion::Frozen() {
+  if (frozen_until_ == 0) return false;
+  if (MonotonicMilliseconds() < frozen_until_) return true;
+  if (!RanksWith(facts_.job_directory, facts_.epoch, "lost").empty()) {
+    frozen_until_ = MonotonicMilliseconds() + kFreeze;
+    return true;
+  }
+  frozen_until_ = 0;
+  return false;
+}
+
 void Companion::PassOn(bool everything) {
   // The job is being killed: the recovered run prints what is left.
-  if (JobIsBeingKilled() && !everything) return;
+  if (!everything && (JobIsBeingKilled() || Frozen())) return;
   const auto count = [this] { Count(); };
   if (output_) {
     WarnIfDifferent(output_.get(), "standard output", &output_warned_);
@@ -306,6 +325,7 @@ void Companion::OnNotice(int signal) {
   // as well: then the file says no more than what is true). It tells the others that this node
   // lives.
   continue_time_ = MonotonicMilliseconds();
+  frozen_until_ = continue_time_ + kFreeze;
   try {
     ReplaceFileLoosely(EpochDirectory(facts_.job_directory, facts_.epoch) + "/alive-" +
                            std::to_string(facts_.rank),

@@ -79,6 +79,8 @@ class Companion {
 
   [[nodiscard]] bool attached() const { return status_ != nullptr; }
   [[nodiscard]] bool JobIsBeingKilled() const;
+  // Whether output is to stay here for now, since mpirun may be about to end the job.
+  bool Frozen();
   [[nodiscard]] std::string Who() const;  // "rank 2 (pid 1234 on node7)"
 
   CompanionOptions options_;
@@ -105,6 +107,7 @@ class Companion {
   // What the rank said of its end.
   int notice_ = 0;                  // SIGTERM: the job is being killed
   std::int64_t continue_time_ = 0;  // ms, when SIGCONT came
+  std::int64_t frozen_until_ = 0;   // ms; 0: not frozen
   bool exited_ = false;
   bool aborted_ = false;
   bool finalized_ = false;

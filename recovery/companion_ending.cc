@@ -81,10 +81,8 @@ void Companion::End() {
   // The output commit rule holds for what a recovery is to continue. A program that ended itself
   // has an error to explain.
   const bool own_fault = ending.end == RankEnd::kExited || ending.end == RankEnd::kAborted;
-  if (ending.end != RankEnd::kSurvivor) {
-    PassOn(own_fault || ending.end == RankEnd::kDone);
-    Settle();
-  }
+  if (ending.end != RankEnd::kSurvivor) PassOn(own_fault || ending.end == RankEnd::kDone);
+  Settle();
   WriteProgress();
   try {
     RecordEnding(ending);
