@@ -77,21 +77,23 @@ void BuildScatterElements(Schedule& schedule, const Reduction& reduction, const 
 // call is a struct with its arguments and
 //   int Check(const Communicator&);       // an MPI error code; prepares what Build needs
 //   void Build(Schedule&) const;          // writes the steps
-// `foreign(MPI_Comm, MPI_Request*)` starts Open MPI's non-blocking form of the same call.
+// `foreign` is the same call of Open MPI's for a foreign communicator: (MPI_Comm) in its blocking
+// form, (MPI_Comm, MPI_Request*) in its non-blocking form. The other side of a foreign communicator
+// may be processes without ftmpi, and a blocking collective does not match a non-blocking one
+// (MPI-3.1, 5.12): so the engine stands still during a blocking one, and the lock is not held.
 
 template <typename Call, typename Foreign>
 int RunCollective(MPI_Comm comm, const char* function, Call call, const Foreign& foreign) {
-  EngineLock lock(function);
   Communicator* communicator = FindCommunicator(comm);
   if (__builtin_expect(communicator == nullptr, 0)) {
     return RaiseError(nullptr, MPI_ERR_COMM, function);
   }
   if (__builtin_expect(communicator->foreign != MPI_COMM_NULL, 0)) {
-    // The non-blocking form, so that the engine goes on meanwhile.
-    MPI_Request request = MPI_REQUEST_NULL;
-    const int error = foreign(communicator->foreign, &request);
-    return error != MPI_SUCCESS ? error : WaitOpenMpi(&request, MPI_STATUS_IGNORE);
+    { const EngineLock lock(function); }
+    const int error = foreign(communicator->foreign);
+    return error == MPI_SUCCESS ? error : RaiseError(communicator, error, function);
   }
+  const EngineLock lock(function);
   const int error = call.Check(*communicator);
   if (__builtin_expect(error != MPI_SUCCESS, 0)) return RaiseError(communicator, error, function);
   return RunBlocking(communicator, function, [&call](Schedule& schedule) { call.Build(schedule); });

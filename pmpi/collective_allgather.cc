@@ -212,9 +212,9 @@ FTMPI_EXPORT int MPI_Allgather(const void* sendbuf, int sendcount, MPI_Datatype 
   return RunCollective(comm, "MPI_Allgather",
                        AllgatherCall{sendbuf, sendcount, sendtype, recvbuf, recvcount, nullptr,
                                      nullptr, recvtype, false},
-                       [&](MPI_Comm foreign, MPI_Request* started) {
-                         return PMPI_Iallgather(sendbuf, sendcount, sendtype, recvbuf, recvcount,
-                                                recvtype, foreign, started);
+                       [&](MPI_Comm foreign) {
+                         return PMPI_Allgather(sendbuf, sendcount, sendtype, recvbuf, recvcount,
+                                               recvtype, foreign);
                        });
 }
 
@@ -240,9 +240,9 @@ FTMPI_EXPORT int MPI_Allgatherv(const void* sendbuf, int sendcount, MPI_Datatype
   return RunCollective(
       comm, "MPI_Allgatherv",
       AllgatherCall{sendbuf, sendcount, sendtype, recvbuf, 0, recvcounts, displs, recvtype, true},
-      [&](MPI_Comm foreign, MPI_Request* started) {
-        return PMPI_Iallgatherv(sendbuf, sendcount, sendtype, recvbuf, recvcounts, displs, recvtype,
-                                foreign, started);
+      [&](MPI_Comm foreign) {
+        return PMPI_Allgatherv(sendbuf, sendcount, sendtype, recvbuf, recvcounts, displs, recvtype,
+                               foreign);
       });
 }
 

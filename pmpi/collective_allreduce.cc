@@ -174,8 +174,8 @@ FTMPI_EXPORT int MPI_Allreduce(const void* sendbuf, void* recvbuf, int count, MP
   FTMPI_PASS_THROUGH(PMPI_Allreduce(sendbuf, recvbuf, count, datatype, op, comm));
   return ftmpi::RunCollective(
       comm, "MPI_Allreduce", ftmpi::AllreduceCall{sendbuf, recvbuf, count, datatype, op},
-      [&](MPI_Comm foreign, MPI_Request* started) {
-        return PMPI_Iallreduce(sendbuf, recvbuf, count, datatype, op, foreign, started);
+      [&](MPI_Comm foreign) {
+        return PMPI_Allreduce(sendbuf, recvbuf, count, datatype, op, foreign);
       });
 }
 

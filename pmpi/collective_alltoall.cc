@@ -100,9 +100,9 @@ FTMPI_EXPORT int MPI_Alltoall(const void* sendbuf, int sendcount, MPI_Datatype s
       PMPI_Alltoall(sendbuf, sendcount, sendtype, recvbuf, recvcount, recvtype, comm));
   return RunCollective(comm, "MPI_Alltoall",
                        AlltoallCall{sendbuf, sendcount, sendtype, recvbuf, recvcount, recvtype},
-                       [&](MPI_Comm foreign, MPI_Request* started) {
-                         return PMPI_Ialltoall(sendbuf, sendcount, sendtype, recvbuf, recvcount,
-                                               recvtype, foreign, started);
+                       [&](MPI_Comm foreign) {
+                         return PMPI_Alltoall(sendbuf, sendcount, sendtype, recvbuf, recvcount,
+                                              recvtype, foreign);
                        });
 }
 
@@ -127,9 +127,9 @@ FTMPI_EXPORT int MPI_Alltoallv(const void* sendbuf, const int sendcounts[], cons
   return RunCollective(
       comm, "MPI_Alltoallv",
       AlltoallvCall{sendbuf, sendcounts, sdispls, sendtype, recvbuf, recvcounts, rdispls, recvtype},
-      [&](MPI_Comm foreign, MPI_Request* started) {
-        return PMPI_Ialltoallv(sendbuf, sendcounts, sdispls, sendtype, recvbuf, recvcounts, rdispls,
-                               recvtype, foreign, started);
+      [&](MPI_Comm foreign) {
+        return PMPI_Alltoallv(sendbuf, sendcounts, sdispls, sendtype, recvbuf, recvcounts, rdispls,
+                              recvtype, foreign);
       });
 }
 
@@ -157,9 +157,9 @@ FTMPI_EXPORT int MPI_Alltoallw(const void* sendbuf, const int sendcounts[], cons
   return RunCollective(comm, "MPI_Alltoallw",
                        AlltoallwCall{sendbuf, sendcounts, sdispls, sendtypes, recvbuf, recvcounts,
                                      rdispls, recvtypes},
-                       [&](MPI_Comm foreign, MPI_Request* started) {
-                         return PMPI_Ialltoallw(sendbuf, sendcounts, sdispls, sendtypes, recvbuf,
-                                                recvcounts, rdispls, recvtypes, foreign, started);
+                       [&](MPI_Comm foreign) {
+                         return PMPI_Alltoallw(sendbuf, sendcounts, sdispls, sendtypes, recvbuf,
+                                               recvcounts, rdispls, recvtypes, foreign);
                        });
 }
 

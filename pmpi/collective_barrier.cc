@@ -83,7 +83,8 @@ void BuildBarrier(Schedule& schedule) {
 
 FTMPI_EXPORT int MPI_Barrier(MPI_Comm comm) {
   FTMPI_PASS_THROUGH(PMPI_Barrier(comm));
-  return ftmpi::RunCollective(comm, "MPI_Barrier", ftmpi::BarrierCall{}, ftmpi::Foreign);
+  return ftmpi::RunCollective(comm, "MPI_Barrier", ftmpi::BarrierCall{},
+                              [](MPI_Comm foreign) { return PMPI_Barrier(foreign); });
 }
 
 FTMPI_EXPORT int MPI_Ibarrier(MPI_Comm comm, MPI_Request* request) {

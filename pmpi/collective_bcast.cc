@@ -155,10 +155,9 @@ void BuildBcast(Schedule& schedule, std::byte* bytes, std::uint64_t length, int 
 FTMPI_EXPORT int MPI_Bcast(void* buffer, int count, MPI_Datatype datatype, int root,
                            MPI_Comm comm) {
   FTMPI_PASS_THROUGH(PMPI_Bcast(buffer, count, datatype, root, comm));
-  return ftmpi::RunCollective(comm, "MPI_Bcast", ftmpi::BcastCall{buffer, count, datatype, root},
-                              [&](MPI_Comm foreign, MPI_Request* request) {
-                                return PMPI_Ibcast(buffer, count, datatype, root, foreign, request);
-                              });
+  return ftmpi::RunCollective(
+      comm, "MPI_Bcast", ftmpi::BcastCall{buffer, count, datatype, root},
+      [&](MPI_Comm foreign) { return PMPI_Bcast(buffer, count, datatype, root, foreign); });
 }
 
 FTMPI_EXPORT int MPI_Ibcast(void* buffer, int count, MPI_Datatype datatype, int root, MPI_Comm comm,

@@ -182,9 +182,9 @@ FTMPI_EXPORT int MPI_Neighbor_allgather(const void* sendbuf, int sendcount, MPI_
       comm, "MPI_Neighbor_allgather",
       ftmpi::NeighborAllgatherCall{sendbuf, sendcount, sendtype, recvbuf, recvcount, nullptr,
                                    nullptr, recvtype, false},
-      [&](MPI_Comm foreign, MPI_Request* started) {
-        return PMPI_Ineighbor_allgather(sendbuf, sendcount, sendtype, recvbuf, recvcount, recvtype,
-                                        foreign, started);
+      [&](MPI_Comm foreign) {
+        return PMPI_Neighbor_allgather(sendbuf, sendcount, sendtype, recvbuf, recvcount, recvtype,
+                                       foreign);
       });
 }
 
@@ -211,10 +211,10 @@ FTMPI_EXPORT int MPI_Neighbor_allgatherv(const void* sendbuf, int sendcount, MPI
   return ftmpi::RunCollective(comm, "MPI_Neighbor_allgatherv",
                               ftmpi::NeighborAllgatherCall{sendbuf, sendcount, sendtype, recvbuf, 0,
                                                            recvcounts, displs, recvtype, true},
-                              [&](MPI_Comm foreign, MPI_Request* started) {
-                                return PMPI_Ineighbor_allgatherv(sendbuf, sendcount, sendtype,
-                                                                 recvbuf, recvcounts, displs,
-                                                                 recvtype, foreign, started);
+                              [&](MPI_Comm foreign) {
+                                return PMPI_Neighbor_allgatherv(sendbuf, sendcount, sendtype,
+                                                                recvbuf, recvcounts, displs,
+                                                                recvtype, foreign);
                               });
 }
 
@@ -242,9 +242,9 @@ FTMPI_EXPORT int MPI_Neighbor_alltoall(const void* sendbuf, int sendcount, MPI_D
   return ftmpi::RunCollective(
       comm, "MPI_Neighbor_alltoall",
       ftmpi::NeighborAlltoallCall{sendbuf, sendcount, sendtype, recvbuf, recvcount, recvtype},
-      [&](MPI_Comm foreign, MPI_Request* started) {
-        return PMPI_Ineighbor_alltoall(sendbuf, sendcount, sendtype, recvbuf, recvcount, recvtype,
-                                       foreign, started);
+      [&](MPI_Comm foreign) {
+        return PMPI_Neighbor_alltoall(sendbuf, sendcount, sendtype, recvbuf, recvcount, recvtype,
+                                      foreign);
       });
 }
 
@@ -271,10 +271,10 @@ FTMPI_EXPORT int MPI_Neighbor_alltoallv(const void* sendbuf, const int sendcount
   return ftmpi::RunCollective(comm, "MPI_Neighbor_alltoallv",
                               ftmpi::NeighborAlltoallvCall{sendbuf, sendcounts, sdispls, sendtype,
                                                            recvbuf, recvcounts, rdispls, recvtype},
-                              [&](MPI_Comm foreign, MPI_Request* started) {
-                                return PMPI_Ineighbor_alltoallv(
-                                    sendbuf, sendcounts, sdispls, sendtype, recvbuf, recvcounts,
-                                    rdispls, recvtype, foreign, started);
+                              [&](MPI_Comm foreign) {
+                                return PMPI_Neighbor_alltoallv(sendbuf, sendcounts, sdispls,
+                                                               sendtype, recvbuf, recvcounts,
+                                                               rdispls, recvtype, foreign);
                               });
 }
 
@@ -305,10 +305,10 @@ FTMPI_EXPORT int MPI_Neighbor_alltoallw(const void* sendbuf, const int sendcount
   return ftmpi::RunCollective(comm, "MPI_Neighbor_alltoallw",
                               ftmpi::NeighborAlltoallwCall{sendbuf, sendcounts, sdispls, sendtypes,
                                                            recvbuf, recvcounts, rdispls, recvtypes},
-                              [&](MPI_Comm foreign, MPI_Request* started) {
-                                return PMPI_Ineighbor_alltoallw(
-                                    sendbuf, sendcounts, sdispls, sendtypes, recvbuf, recvcounts,
-                                    rdispls, recvtypes, foreign, started);
+                              [&](MPI_Comm foreign) {
+                                return PMPI_Neighbor_alltoallw(sendbuf, sendcounts, sdispls,
+                                                               sendtypes, recvbuf, recvcounts,
+                                                               rdispls, recvtypes, foreign);
                               });
 }
 

@@ -156,8 +156,8 @@ FTMPI_EXPORT int MPI_Reduce(const void* sendbuf, void* recvbuf, int count, MPI_D
   FTMPI_PASS_THROUGH(PMPI_Reduce(sendbuf, recvbuf, count, datatype, op, root, comm));
   return ftmpi::RunCollective(
       comm, "MPI_Reduce", ftmpi::ReduceCall{sendbuf, recvbuf, count, datatype, op, root},
-      [&](MPI_Comm foreign, MPI_Request* started) {
-        return PMPI_Ireduce(sendbuf, recvbuf, count, datatype, op, root, foreign, started);
+      [&](MPI_Comm foreign) {
+        return PMPI_Reduce(sendbuf, recvbuf, count, datatype, op, root, foreign);
       });
 }
 

@@ -206,8 +206,8 @@ FTMPI_EXPORT int MPI_Reduce_scatter(const void* sendbuf, void* recvbuf, const in
       comm, "MPI_Reduce_scatter",
       ReduceScatterCall{sendbuf, recvbuf, recvcounts != nullptr ? recvcounts : kNoCounts, 0,
                         datatype, op},
-      [&](MPI_Comm foreign, MPI_Request* started) {
-        return PMPI_Ireduce_scatter(sendbuf, recvbuf, recvcounts, datatype, op, foreign, started);
+      [&](MPI_Comm foreign) {
+        return PMPI_Reduce_scatter(sendbuf, recvbuf, recvcounts, datatype, op, foreign);
       });
 }
 
@@ -229,12 +229,11 @@ FTMPI_EXPORT int MPI_Ireduce_scatter(const void* sendbuf, void* recvbuf, const i
 FTMPI_EXPORT int MPI_Reduce_scatter_block(const void* sendbuf, void* recvbuf, int recvcount,
                                           MPI_Datatype datatype, MPI_Op op, MPI_Comm comm) {
   FTMPI_PASS_THROUGH(PMPI_Reduce_scatter_block(sendbuf, recvbuf, recvcount, datatype, op, comm));
-  return ftmpi::RunCollective(comm, "MPI_Reduce_scatter_block",
-                              ReduceScatterCall{sendbuf, recvbuf, nullptr, recvcount, datatype, op},
-                              [&](MPI_Comm foreign, MPI_Request* started) {
-                                return PMPI_Ireduce_scatter_block(sendbuf, recvbuf, recvcount,
-                                                                  datatype, op, foreign, started);
-                              });
+  return ftmpi::RunCollective(
+      comm, "MPI_Reduce_scatter_block",
+      ReduceScatterCall{sendbuf, recvbuf, nullptr, recvcount, datatype, op}, [&](MPI_Comm foreign) {
+        return PMPI_Reduce_scatter_block(sendbuf, recvbuf, recvcount, datatype, op, foreign);
+      });
 }
 
 FTMPI_EXPORT int MPI_Ireduce_scatter_block(const void* sendbuf, void* recvbuf, int recvcount,

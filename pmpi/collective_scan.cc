@@ -114,9 +114,7 @@ FTMPI_EXPORT int MPI_Scan(const void* sendbuf, void* recvbuf, int count, MPI_Dat
   FTMPI_PASS_THROUGH(PMPI_Scan(sendbuf, recvbuf, count, datatype, op, comm));
   return ftmpi::RunCollective(
       comm, "MPI_Scan", ScanCall{sendbuf, recvbuf, count, datatype, op, false},
-      [&](MPI_Comm foreign, MPI_Request* started) {
-        return PMPI_Iscan(sendbuf, recvbuf, count, datatype, op, foreign, started);
-      });
+      [&](MPI_Comm foreign) { return PMPI_Scan(sendbuf, recvbuf, count, datatype, op, foreign); });
 }
 
 FTMPI_EXPORT int MPI_Iscan(const void* sendbuf, void* recvbuf, int count, MPI_Datatype datatype,
@@ -132,11 +130,11 @@ FTMPI_EXPORT int MPI_Iscan(const void* sendbuf, void* recvbuf, int count, MPI_Da
 FTMPI_EXPORT int MPI_Exscan(const void* sendbuf, void* recvbuf, int count, MPI_Datatype datatype,
                             MPI_Op op, MPI_Comm comm) {
   FTMPI_PASS_THROUGH(PMPI_Exscan(sendbuf, recvbuf, count, datatype, op, comm));
-  return ftmpi::RunCollective(
-      comm, "MPI_Exscan", ScanCall{sendbuf, recvbuf, count, datatype, op, true},
-      [&](MPI_Comm foreign, MPI_Request* started) {
-        return PMPI_Iexscan(sendbuf, recvbuf, count, datatype, op, foreign, started);
-      });
+  return ftmpi::RunCollective(comm, "MPI_Exscan",
+                              ScanCall{sendbuf, recvbuf, count, datatype, op, true},
+                              [&](MPI_Comm foreign) {
+                                return PMPI_Exscan(sendbuf, recvbuf, count, datatype, op, foreign);
+                              });
 }
 
 FTMPI_EXPORT int MPI_Iexscan(const void* sendbuf, void* recvbuf, int count, MPI_Datatype datatype,

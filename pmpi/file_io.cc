@@ -8,17 +8,12 @@ using namespace ftmpi;  // NOLINT
 FTMPI_EXPORT int MPI_File_open(MPI_Comm comm, const char* filename, int amode, MPI_Info info,
                                MPI_File* fh) {
   FTMPI_PASS_THROUGH(PMPI_File_open(comm, filename, amode, info, fh));
-  Communicator* communicator = nullptr;
-  MPI_Comm made = MPI_COMM_NULL;
-  int error = passthrough::MakePrivate(comm, "MPI_File_open", &communicator, &made);
+  passthrough::ObjectCommunicator made;
+  int error = made.Make(comm, "MPI_File_open");
   if (error != MPI_SUCCESS) return error;
   // Its errors are those of MPI_FILE_NULL: Open MPI raises them there.
-  error = PMPI_File_open(made, filename, amode, info, fh);
-  if (error == MPI_SUCCESS) {
-    passthrough::Files().Add(*fh, made);
-  } else {
-    PMPI_Comm_free(&made);
-  }
+  error = PMPI_File_open(made.get(), filename, amode, info, fh);
+  made.Finish(error, fh, &passthrough::Files());
   return error;
 }
 

@@ -9,15 +9,10 @@ namespace {
 
 constexpr int kPostedTag = 1;  // on a window's private communicator: "MPI_Win_post was called"
 
-// Keeps a new window with its communicator, or raises the error of its making.
-int FinishWindow(int error, MPI_Win window, MPI_Comm made, Communicator* communicator,
-                 const char* function) {
-  if (error == MPI_SUCCESS) {
-    passthrough::Windows().Add(window, made);
-    return MPI_SUCCESS;
-  }
-  PMPI_Comm_free(&made);
-  return RaiseError(communicator, error, function);
+// Raises an error on a window, and returns it for the caller to return.
+int WindowError(MPI_Win window, int error) {
+  PMPI_Win_call_errhandler(window, error);
+  return error;
 }
 
 // The ranks in `made` of an Open MPI group's members.
@@ -72,44 +67,46 @@ using namespace ftmpi;  // NOLINT
 FTMPI_EXPORT int MPI_Win_create(void* base, MPI_Aint size, int disp_unit, MPI_Info info,
                                 MPI_Comm comm, MPI_Win* win) {
   FTMPI_PASS_THROUGH(PMPI_Win_create(base, size, disp_unit, info, comm, win));
-  Communicator* communicator = nullptr;
-  MPI_Comm made = MPI_COMM_NULL;
-  const int error = passthrough::MakePrivate(comm, "MPI_Win_create", &communicator, &made);
+  passthrough::ObjectCommunicator made;
+  int error = made.Make(comm, "MPI_Win_create");
   if (error != MPI_SUCCESS) return error;
-  return FinishWindow(PMPI_Win_create(base, size, disp_unit, info, made, win), *win, made,
-                      communicator, "MPI_Win_create");
+  error = PMPI_Win_create(base, size, disp_unit, info, made.get(), win);
+  made.Finish(error, win, &passthrough::Windows());
+  return error == MPI_SUCCESS ? error : RaiseError(made.communicator(), error, "MPI_Win_create");
 }
 
 FTMPI_EXPORT int MPI_Win_allocate(MPI_Aint size, int disp_unit, MPI_Info info, MPI_Comm comm,
                                   void* baseptr, MPI_Win* win) {
   FTMPI_PASS_THROUGH(PMPI_Win_allocate(size, disp_unit, info, comm, baseptr, win));
-  Communicator* communicator = nullptr;
-  MPI_Comm made = MPI_COMM_NULL;
-  const int error = passthrough::MakePrivate(comm, "MPI_Win_allocate", &communicator, &made);
+  passthrough::ObjectCommunicator made;
+  int error = made.Make(comm, "MPI_Win_allocate");
   if (error != MPI_SUCCESS) return error;
-  return FinishWindow(PMPI_Win_allocate(size, disp_unit, info, made, baseptr, win), *win, made,
-                      communicator, "MPI_Win_allocate");
+  error = PMPI_Win_allocate(size, disp_unit, info, made.get(), baseptr, win);
+  made.Finish(error, win, &passthrough::Windows());
+  return error == MPI_SUCCESS ? error : RaiseError(made.communicator(), error, "MPI_Win_allocate");
 }
 
 FTMPI_EXPORT int MPI_Win_allocate_shared(MPI_Aint size, int disp_unit, MPI_Info info, MPI_Comm comm,
                                          void* baseptr, MPI_Win* win) {
   FTMPI_PASS_THROUGH(PMPI_Win_allocate_shared(size, disp_unit, info, comm, baseptr, win));
-  Communicator* communicator = nullptr;
-  MPI_Comm made = MPI_COMM_NULL;
-  const int error = passthrough::MakePrivate(comm, "MPI_Win_allocate_shared", &communicator, &made);
+  passthrough::ObjectCommunicator made;
+  int error = made.Make(comm, "MPI_Win_allocate_shared");
   if (error != MPI_SUCCESS) return error;
-  return FinishWindow(PMPI_Win_allocate_shared(size, disp_unit, info, made, baseptr, win), *win,
-                      made, communicator, "MPI_Win_allocate_shared");
+  error = PMPI_Win_allocate_shared(size, disp_unit, info, made.get(), baseptr, win);
+  made.Finish(error, win, &passthrough::Windows());
+  return error == MPI_SUCCESS ? error
+                              : RaiseError(made.communicator(), error, "MPI_Win_allocate_shared");
 }
 
 FTMPI_EXPORT int MPI_Win_create_dynamic(MPI_Info info, MPI_Comm comm, MPI_Win* win) {
   FTMPI_PASS_THROUGH(PMPI_Win_create_dynamic(info, comm, win));
-  Communicator* communicator = nullptr;
-  MPI_Comm made = MPI_COMM_NULL;
-  const int error = passthrough::MakePrivate(comm, "MPI_Win_create_dynamic", &communicator, &made);
+  passthrough::ObjectCommunicator made;
+  int error = made.Make(comm, "MPI_Win_create_dynamic");
   if (error != MPI_SUCCESS) return error;
-  return FinishWindow(PMPI_Win_create_dynamic(info, made, win), *win, made, communicator,
-                      "MPI_Win_create_dynamic");
+  error = PMPI_Win_create_dynamic(info, made.get(), win);
+  made.Finish(error, win, &passthrough::Windows());
+  return error == MPI_SUCCESS ? error
+                              : RaiseError(made.communicator(), error, "MPI_Win_create_dynamic");
 }
 
 FTMPI_EXPORT int MPI_Win_free(MPI_Win* win) {
@@ -135,17 +132,14 @@ FTMPI_EXPORT int MPI_Win_post(MPI_Group group, int assert, MPI_Win win) {
   passthrough::Enter("MPI_Win_post");
   if (win == MPI_WIN_NULL) return RaiseError(nullptr, MPI_ERR_WIN, "MPI_Win_post");
   const passthrough::TranslatedGroup inner(group);
-  if (inner.get() == MPI_GROUP_NULL) return PMPI_Win_call_errhandler(win, MPI_ERR_GROUP);
+  if (inner.get() == MPI_GROUP_NULL) return WindowError(win, MPI_ERR_GROUP);
   MPI_Comm made = passthrough::Windows().Find(win);
+  if (made == MPI_COMM_NULL) return PMPI_Win_post(inner.get(), assert, win);
   std::vector<int> origins;
-  int error = made == MPI_COMM_NULL ? MPI_ERR_WIN : RanksOf(inner.get(), made, &origins);
-  if (error == MPI_SUCCESS) {
-    error = PMPI_Win_post(inner.get(), assert, win);
-    if (error == MPI_SUCCESS) error = SendPosted(origins, made);
-  } else {
-    PMPI_Win_call_errhandler(win, error);
-  }
-  return error;
+  int error = RanksOf(inner.get(), made, &origins);
+  if (error != MPI_SUCCESS) return WindowError(win, error);
+  error = PMPI_Win_post(inner.get(), assert, win);
+  return error == MPI_SUCCESS ? SendPosted(origins, made) : error;
 }
 
 FTMPI_EXPORT int MPI_Win_start(MPI_Group group, int assert, MPI_Win win) {
@@ -153,17 +147,14 @@ FTMPI_EXPORT int MPI_Win_start(MPI_Group group, int assert, MPI_Win win) {
   passthrough::Enter("MPI_Win_start");
   if (win == MPI_WIN_NULL) return RaiseError(nullptr, MPI_ERR_WIN, "MPI_Win_start");
   const passthrough::TranslatedGroup inner(group);
-  if (inner.get() == MPI_GROUP_NULL) return PMPI_Win_call_errhandler(win, MPI_ERR_GROUP);
+  if (inner.get() == MPI_GROUP_NULL) return WindowError(win, MPI_ERR_GROUP);
   MPI_Comm made = passthrough::Windows().Find(win);
+  if (made == MPI_COMM_NULL) return PMPI_Win_start(inner.get(), assert, win);
   std::vector<int> targets;
-  int error = made == MPI_COMM_NULL ? MPI_ERR_WIN : RanksOf(inner.get(), made, &targets);
-  if (error == MPI_SUCCESS) {
-    error = AwaitPosted(targets, made);
-    if (error == MPI_SUCCESS) error = PMPI_Win_start(inner.get(), assert, win);
-  } else {
-    PMPI_Win_call_errhandler(win, error);
-  }
-  return error;
+  int error = RanksOf(inner.get(), made, &targets);
+  if (error == MPI_SUCCESS) error = AwaitPosted(targets, made);
+  if (error != MPI_SUCCESS) return WindowError(win, error);
+  return PMPI_Win_start(inner.get(), assert, win);
 }
 
 FTMPI_EXPORT int MPI_Win_wait(MPI_Win win) {

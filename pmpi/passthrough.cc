@@ -55,9 +55,9 @@ int GetOpenMpi(MPI_Comm handle, const char* function, Communicator** communicato
   if (*communicator == nullptr) return RaiseError(nullptr, MPI_ERR_COMM, function);
   Notice(function, *communicator);
   if ((*communicator)->foreign != MPI_COMM_NULL) {
+    // Its other members may be processes without ftmpi: nobody to meet.
     *shared = (*communicator)->foreign;
-    const int error = Meet(*shared);
-    return error == MPI_SUCCESS ? error : RaiseError(*communicator, error, function);
+    return MPI_SUCCESS;
   }
   if ((*communicator)->inter) return RaiseError(*communicator, MPI_ERR_COMM, function);
   // Through the engine, which serves it: making the Open MPI communicator blocks.
@@ -69,14 +69,18 @@ int GetOpenMpi(MPI_Comm handle, const char* function, Communicator** communicato
   return MPI_SUCCESS;
 }
 
-int MakePrivate(MPI_Comm handle, const char* function, Communicator** communicator,
-                MPI_Comm* made) {
+int ObjectCommunicator::Make(MPI_Comm handle, const char* function) {
   MPI_Comm shared = MPI_COMM_NULL;
-  int error = GetOpenMpi(handle, function, communicator, &shared);
+  int error = GetOpenMpi(handle, function, &communicator_, &shared);
   if (error != MPI_SUCCESS) return error;
-  error = PMPI_Comm_dup(shared, made);
-  if (error == MPI_SUCCESS) error = PMPI_Comm_set_errhandler(*made, MPI_ERRORS_RETURN);
-  return error == MPI_SUCCESS ? error : RaiseError(*communicator, error, function);
+  if (communicator_->foreign != MPI_COMM_NULL) {
+    made_ = shared;
+    return MPI_SUCCESS;
+  }
+  error = PMPI_Comm_dup(shared, &made_);
+  own_ = error == MPI_SUCCESS;
+  if (own_) error = PMPI_Comm_set_errhandler(made_, MPI_ERRORS_RETURN);
+  return error == MPI_SUCCESS ? error : RaiseError(communicator_, error, function);
 }
 
 int Meet(MPI_Comm openmpi) {

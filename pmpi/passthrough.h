@@ -9,7 +9,9 @@
 // just that (an acknowledgement, say) before it can join the call that we block in. So the ranks of
 // a collective call first meet in a barrier that serves the engine while it waits; then Open MPI's
 // own call waits for nobody outside it. What remains: a rank that holds a passive-target lock and
-// waits for a rank that is blocked in MPI_Win_lock for that lock, where MPI itself would not wait.
+// waits for a rank that is blocked in MPI_Win_lock for that lock, where MPI itself would not wait;
+// and foreign communicators, on whose other side may be processes without ftmpi: there Open MPI's
+// calls are made as they are.
 #pragma once
 
 #include <mpi.h>
@@ -63,6 +65,18 @@ class TranslatedGroup {
 // job, which speaks for all otherwise, takes no part.
 void Notice(const char* function, const Communicator* communicator);
 
+// Open MPI's objects (windows, files), each with the private communicator that it was made on.
+class Objects {
+ public:
+  void Add(const void* object, MPI_Comm made);
+  // MPI_COMM_NULL: not one of them, or made on a foreign communicator.
+  MPI_Comm Find(const void* object);
+  MPI_Comm Remove(const void* object);
+
+ private:
+  std::mutex mutex_;
+  std::unordered_map<const void*, MPI_Comm> made_;
+};
 // Collective over `handle`'s communicator: an Open MPI communicator with its members. Says the
 // notice, meets the others. `*shared` stays ours, its errors are returned; do not free. Returns an
 // MPI error code that was raised already.
@@ -74,23 +88,11 @@ int MakePrivate(MPI_Comm handle, const char* function, Communicator** communicat
 // Barrier over an Open MPI communicator that serves the engine.
 int Meet(MPI_Comm openmpi);
 
-// Open MPI's objects (windows, files), each with the private communicator that it was made on.
-class Objects {
- public:
-  void Add(const void* object, MPI_Comm made);
-  // MPI_COMM_NULL: not one of them.
-  MPI_Comm Find(const void* object);
-  MPI_Comm Remove(const void* object);
-
- private:
-  std::mutex mutex_;
-  std::unordered_map<const void*, MPI_Comm> made_;
-};
 Objects& Windows();
 Objects& Files();
 
-// Meets the ranks of a window or file before a collective call on it. MPI error code. For a handle
-// that is no window or file of ours Open MPI's own call is left to find the error.
+// Meets the ranks of a window or file before a collective call on it, if they can be met. MPI error
+// code. Open MPI's own call is left to find out what is no window or file at all.
 int MeetWindow(MPI_Win window);
 int MeetFile(MPI_File file);
 

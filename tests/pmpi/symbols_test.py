@@ -34,8 +34,10 @@ def functions_of_header(header):
     """Names in declarations: mpi.h puts a PMPI_ twin beside every function."""
     with open(header, encoding="utf-8") as file:
         text = file.read()
-    return {name for name in re.findall(r"\b(MPI_\w+)\s*\(", text) if f"P{name}" in text and
-            re.search(rf"\bOMPI_DECLSPEC\b[^;#]*?\b{name}\s*\(", text)}
+    names = set()
+    for declaration in re.findall(r"^OMPI_DECLSPEC\s[^;#(]*\b(P?MPI_\w+)\s*\(", text, flags=re.M):
+        names.add(declaration)
+    return {name for name in names if name.startswith("MPI_") and f"P{name}" in names}
 
 
 def exported(nm, library):
