@@ -72,6 +72,11 @@ class Scratch:
     def job(self):
         return self.directory / "job"
 
+    def empty(self):
+        """Removes what a job has left in its directories."""
+        shutil.rmtree(self.job, ignore_errors=True)
+        shutil.rmtree(self.local / "local", ignore_errors=True)
+
     def keep(self):
         self.kept = True
         return f"{self.directory} and {self.local}"

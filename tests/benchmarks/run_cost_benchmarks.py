@@ -144,7 +144,7 @@ def main():
         applications = [("nqueens", ["--size", 13]), ("tsp", ["--size", 13]),
                         ("gauss", ["--size", 800]), ("heat2d", ["--size", 400, "--steps", 1500])]
     else:
-        applications = [("nqueens", ["--size", 16, "--print-every", 50]), ("tsp", ["--size", 17, "--seed", 4]),
+        applications = [("nqueens", ["--size", 16, "--print-every", 50]), ("tsp", ["--size", 16, "--seed", 1]),
                         ("gauss", ["--size", 2800, "--print-every", 200]),
                         ("heat2d", ["--size", 1000, "--steps", 8000, "--print-every", 500])]
     groups = {

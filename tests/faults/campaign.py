@@ -50,7 +50,7 @@ class Program:
 
 PROGRAMS = {p.name: p for p in (
     Program("nqueens", 4, ["--size", 14, "--print-every", 5], ["--size", 12, "--print-every", 2], "same"),
-    Program("tsp", 4, ["--size", 15, "--seed", 7], ["--size", 13, "--seed", 7], "trace"),
+    Program("tsp", 4, ["--size", 16, "--seed", 1], ["--size", 15, "--seed", 1], "trace"),
     Program("gauss", 4, ["--size", 900, "--print-every", 20], ["--size", 400, "--print-every", 20], "same"),
     Program("heat2d", 4, ["--size", 400, "--steps", 3000, "--print-every", 50],
             ["--size", 200, "--steps", 1500, "--print-every", 50], "same"),
@@ -221,7 +221,9 @@ class Campaign:
             again = 2 if kind == "again" else 0
             while outcomes[-1].code not in (0, None) and len(outcomes) < 6:
                 if not (scratch.job / DESCRIPTION).exists():
-                    # Lost before MPI_Init had finished: nothing was done, the user starts it again.
+                    # Lost before MPI_Init had finished: nothing was done, the user starts it again, in new
+                    # directories (or as here in emptied ones).
+                    scratch.empty()
                     outcomes.append(self.run_program(program, mode, scratch))
                     continue
                 kills = []
