@@ -29,15 +29,7 @@ bool TakeByte(std::span<const std::byte>* in, std::uint8_t* value) {
 
 }  // namespace
 
-void PutVarint(std::vector<std::byte>* out, std::uint64_t value) {
-  while (value >= 0x80) {
-    out->push_back(static_cast<std::byte>(value | 0x80));
-    value >>= 7;
-  }
-  out->push_back(static_cast<std::byte>(value));
-}
-
-bool GetVarint(std::span<const std::byte>* in, std::uint64_t* value) {
+bool GetLongVarint(std::span<const std::byte>* in, std::uint64_t* value) {
   std::uint64_t result = 0;
   for (unsigned at = 0; at < in->size() && at < 10; ++at) {
     const auto byte = static_cast<std::uint8_t>((*in)[at]);
@@ -81,16 +73,19 @@ void DeterminantEncoder::Finish() {
   if (first_.source >= 0) head |= kHasSource;
   if (first_.detail != 0) head |= kHasDetail;
   if (follows) head |= kFollows;
-  out_->push_back(static_cast<std::byte>(head));
-  if (!follows) {
-    PutVarint(out_, static_cast<std::uint64_t>(first_.rank));
-    PutVarint(out_, first_.index);
-  }
-  PutVarint(out_, first_.ordinal);
-  PutVarint(out_, first_.value);
-  if (first_.source >= 0) PutVarint(out_, static_cast<std::uint64_t>(first_.source));
-  if (first_.detail != 0) PutVarint(out_, ZigZag(first_.detail));
-  if (count_ > 1) PutVarint(out_, count_ - 2);
+  AppendBytes<1 + 7 * kMaximumVarint>(out_, [&](std::byte* at) {
+    *at++ = static_cast<std::byte>(head);
+    if (!follows) {
+      at = PutVarint(at, static_cast<std::uint64_t>(first_.rank));
+      at = PutVarint(at, first_.index);
+    }
+    at = PutVarint(at, first_.ordinal);
+    at = PutVarint(at, first_.value);
+    if (first_.source >= 0) at = PutVarint(at, static_cast<std::uint64_t>(first_.source));
+    if (first_.detail != 0) at = PutVarint(at, ZigZag(first_.detail));
+    if (count_ > 1) at = PutVarint(at, count_ - 2);
+    return at;
+  });
   previous_rank_ = first_.rank;
   previous_index_ = first_.index + count_ - 1;
   count_ = 0;

@@ -13,11 +13,38 @@
 
 namespace ftmpi::logging {
 
-// LEB128: seven bits per byte, least significant first.
-void PutVarint(std::vector<std::byte>* out, std::uint64_t value);
+// LEB128: seven bits per byte, least significant first. Writes up to kMaximumVarint bytes at `at`;
+// returns the end of what was written.
+inline constexpr std::size_t kMaximumVarint = 10;
+inline std::byte* PutVarint(std::byte* at, std::uint64_t value) {
+  while (value >= 0x80) {
+    *at++ = static_cast<std::byte>(value | 0x80);
+    value >>= 7;
+  }
+  *at++ = static_cast<std::byte>(value);
+  return at;
+}
+
 // Takes a number off the front of `in`. False: truncated, longer than 64 bits, or not in its
 // shortest form.
-[[nodiscard]] bool GetVarint(std::span<const std::byte>* in, std::uint64_t* value);
+[[nodiscard]] bool GetLongVarint(std::span<const std::byte>* in, std::uint64_t* value);
+[[nodiscard]] inline bool GetVarint(std::span<const std::byte>* in, std::uint64_t* value) {
+  if (in->empty() || (in->front() & std::byte{0x80}) != std::byte{0}) {
+    return GetLongVarint(in, value);
+  }
+  *value = static_cast<std::uint64_t>(in->front());
+  *in = in->subspan(1);
+  return true;
+}
+
+// Appends up to `kMaximum` bytes to `out`: `write` gets the place, returns the end.
+template <std::size_t kMaximum, typename Write>
+void AppendBytes(std::vector<std::byte>* out, Write write) {
+  const std::size_t size = out->size();
+  out->resize(size + kMaximum);
+  std::byte* end = write(out->data() + size);
+  out->resize(static_cast<std::size_t>(end - out->data()));
+}
 
 // Writes determinants to `out`, joining neighbours into ranges. Finish() before `out` is used.
 class DeterminantEncoder {

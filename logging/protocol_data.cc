@@ -17,9 +17,11 @@ void ProtocolDataWriter::Begin() {
 
 void ProtocolDataWriter::AddPair(std::uint8_t kind, int rank, std::uint64_t index) {
   encoder_.Finish();
-  bytes_.push_back(static_cast<std::byte>(kind));
-  PutVarint(&bytes_, static_cast<std::uint64_t>(rank));
-  PutVarint(&bytes_, index);
+  AppendBytes<1 + 2 * kMaximumVarint>(&bytes_, [&](std::byte* at) {
+    *at++ = static_cast<std::byte>(kind);
+    at = PutVarint(at, static_cast<std::uint64_t>(rank));
+    return PutVarint(at, index);
+  });
 }
 
 std::span<const std::byte> ProtocolDataWriter::Finish(bool flags_alone) {

@@ -35,7 +35,7 @@ Determinant Make(EventKind kind, int rank, std::uint64_t index, std::uint64_t or
 TEST(Varint, Bytes) {
   const auto bytes = [](std::uint64_t value) {
     Bytes out;
-    PutVarint(&out, value);
+    AppendBytes<kMaximumVarint>(&out, [&](std::byte* at) { return PutVarint(at, value); });
     return out;
   };
   EXPECT_EQ(bytes(0), Literal({0}));
