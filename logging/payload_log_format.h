@@ -80,6 +80,9 @@ std::string SpillFileName(std::uint64_t job, int rank, std::uint32_t number);
 std::optional<std::uint32_t> ParseSegmentFileName(const std::string& name, int rank);
 std::optional<std::uint32_t> ParseSpillFileName(const std::string& name, std::uint64_t job,
                                                 int rank);
+// Symbolic link in the node-local directory to the directory that the job's ranks spill to.
+inline constexpr const char* kSpillLink = "spill";
+
 // Files of this rank's log without content: spares, and files that were being written.
 bool IsLeftover(const std::string& name, int rank);
 bool IsSpillLeftover(const std::string& name, std::uint64_t job, int rank);

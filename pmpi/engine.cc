@@ -244,6 +244,16 @@ void StartFinalize(int destination, int round) {
 void FinalBarrier() {
   g.protocol->Flush();
   events::FlushPollFailures();
+  for (const Peer* peer : g.replay_peers) {
+    const ReplayChannel& channel = *peer->replay;
+    if (peer->last_ssn >= channel.program.size() && channel.schedule.empty()) continue;
+    Fatal(
+        "the program ends after %lu messages to rank %d, but had sent %zu before the failure: it "
+        "is not deterministic "
+        "between events (time, random numbers, threads, files?), so it can't be recovered by "
+        "replay",
+        static_cast<unsigned long>(peer->last_ssn), peer->world_rank, channel.program.size());
+  }
   WaitUntil([] { return g.held_peers.empty() && !WireBusy(); });
   // Dissemination: in round k hear from rank - 2^k. Everybody polls the wire until all are here, so
   // that acknowledgements and requests of slower ranks are served.

@@ -17,6 +17,7 @@
 
 #include "logging/environment.h"
 #include "logging/log_error.h"
+#include "logging/payload_log_format.h"
 #include "pmpi/capture.h"
 #include "pmpi/communicator.h"
 #include "pmpi/companion_link.h"
@@ -40,7 +41,6 @@ constexpr int kAgreementTag = 32000;
 constexpr double kAgreementSeconds = 60;
 
 engine::WireProtocolHost g_host;
-std::string g_spill_directory;
 
 // What rank 0 decides and all ranks use.
 struct JobFacts {
@@ -272,10 +272,19 @@ void OpenLogs(const JobFacts& facts, const logging::ReplayLog* replay) {
                                      ? g.configuration.spill_directory
                                  : temporary != nullptr ? temporary
                                                         : "/tmp";
-  g_spill_directory = Absolute(spill_base) + "/ftmpi-spill-" + facts.name;
-  options.spill_directory = g_spill_directory;
+  // Spilled segments carry the job's id in their names. Whoever cleans up finds them by the link.
+  options.spill_directory = Absolute(spill_base);
+  MakeDirectory(options.spill_directory, false, "FT_SPILL_DIR");
+  if (access(options.spill_directory.c_str(), W_OK | X_OK) != 0) {
+    Fatal("the directory %s (FT_SPILL_DIR) can't be written: %s. Set FT_SPILL_DIR to another one",
+          options.spill_directory.c_str(), strerror(errno));
+  }
+  const std::string link = logging::JoinPath(local, logging::kSpillLink);
+  if (symlink(options.spill_directory.c_str(), link.c_str()) != 0 && errno != EEXIST) {
+    Fatal("%s can't be made: %s. Set FT_LOCAL to a directory that can be written", link.c_str(),
+          strerror(errno));
+  }
   options.segment_size = std::min<std::uint64_t>(options.segment_size, options.memory / 4);
-  MakeDirectory(g_spill_directory, false, "FT_SPILL_DIR");
   if (replay != nullptr && replay->payload_log_survives) {
     g.payload_log = logging::PayloadLog::Recover(environment, options, replay->recovered_interval);
   } else {

@@ -9,9 +9,14 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <climits>
+#include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <map>
 #include <vector>
+
+#include "logging/payload_log_format.h"
 
 namespace ftmpi::recovery {
 namespace {
@@ -183,12 +188,48 @@ bool ClaimNode(const CompanionFactsChecked& facts, const JobDescription& job) {
   return true;
 }
 
+namespace {
+
+// What the job's ranks spilled from their payload logs, and the link that says where.
+void RemoveSpilled(const CompanionFactsChecked& facts) {
+  const std::string link = facts.local_directory + "/" + logging::kSpillLink;
+  char target[PATH_MAX];
+  const ssize_t length = readlink(link.c_str(), target, sizeof target);
+  if (length <= 0 || length == static_cast<ssize_t>(sizeof target)) return;
+  const std::string directory(target, static_cast<std::size_t>(length));
+  for (const std::string& name : NamesIn(directory)) {
+    for (int rank = 0; rank < facts.np; ++rank) {
+      if (!logging::ParseSpillFileName(name, facts.job, rank)) continue;
+      Remove(directory + "/" + name);
+      break;
+    }
+  }
+  Remove(link);
+}
+
+}  // namespace
+
 void RemoveLocalFiles(const CompanionFactsChecked& facts) {
+  // Segments of the payload log that were moved out of memory: the link leads to their directory,
+  // which is the user's.
+  const std::string link = facts.local_directory + "/" + logging::kSpillLink;
+  std::error_code error;
+  const std::string spill = std::filesystem::read_symlink(link, error).string();
+  if (!error) {
+    char prefix[40];
+    std::snprintf(prefix, sizeof prefix, "ftmpi-%016llx.rank-",
+                  static_cast<unsigned long long>(facts.job));
+    for (const std::string& name : NamesIn(spill)) {
+      if (NumberIn(name, prefix) >= 0) Remove(spill + "/" + name);
+    }
+    Remove(link);
+  }
   for (const std::string& name : NamesIn(facts.local_directory)) {
     if (IsRankFile(name) && NumberIn(name, "rank-") < facts.np) {
       Remove(facts.local_directory + "/" + name);
     }
   }
+  RemoveSpilled(facts);
   rmdir(facts.local_directory.c_str());
 }
 

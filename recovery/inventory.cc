@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <signal.h>
+#include <filesystem>
 
 #include <charconv>
 #include <cstring>
@@ -17,6 +18,7 @@
 #include "logging/environment.h"
 #include "logging/event_log.h"
 #include "logging/log_error.h"
+#include "logging/payload_log_format.h"
 #include "recovery/payload_scan.h"
 
 namespace ftmpi::recovery {
@@ -265,6 +267,11 @@ NodeInventory CollectInventory(Environment* environment, const InventoryOptions&
     }
     ranks.insert(rank);
   }
+  // The ranks left a link to where they spilled; the caller's word counts where there is none.
+  std::error_code no_link;
+  const std::filesystem::path linked = std::filesystem::read_symlink(
+      logging::JoinPath(options.directory, logging::kSpillLink), no_link);
+  const std::string spill_directory = no_link ? options.spill_directory : linked.string();
   for (const int rank : ranks) {
     if (options.on_rank) options.on_rank(rank);
     RankInventory found;
@@ -273,7 +280,7 @@ NodeInventory CollectInventory(Environment* environment, const InventoryOptions&
         environment, logging::JoinPath(options.directory, logging::RankStatusFileName(rank)),
         options.job, rank);
     found.payload =
-        ScanPayloadLog(environment, options.directory, options.spill_directory, options.job, rank);
+        ScanPayloadLog(environment, options.directory, spill_directory, options.job, rank);
     found.events = ReadEvents(
         environment,
         logging::JoinPath(options.directory, logging::EventLog::FileName(rank, options.epoch)),
