@@ -77,19 +77,43 @@ class Objects {
   std::mutex mutex_;
   std::unordered_map<const void*, MPI_Comm> made_;
 };
+Objects& Windows();
+Objects& Files();
+
 // Collective over `handle`'s communicator: an Open MPI communicator with its members. Says the
 // notice, meets the others. `*shared` stays ours, its errors are returned; do not free. Returns an
 // MPI error code that was raised already.
 int GetOpenMpi(MPI_Comm handle, const char* function, Communicator** communicator,
                MPI_Comm* shared);
-// The same, but a communicator of its own for a new window or file; the caller frees it.
-int MakePrivate(MPI_Comm handle, const char* function, Communicator** communicator, MPI_Comm* made);
+
+// The Open MPI communicator of a new window or file: one of its own, or, where the program's
+// communicator is foreign, that one.
+class ObjectCommunicator {
+ public:
+  // As GetOpenMpi.
+  int Make(MPI_Comm handle, const char* function);
+  [[nodiscard]] MPI_Comm get() const { return made_; }
+  [[nodiscard]] Communicator* communicator() const { return communicator_; }
+  // Ends the making of the object, which returned `error`: keeps the communicator with the new
+  // object, or gives it back.
+  template <typename Object>
+  void Finish(int error, const Object* object, Objects* objects) {
+    if (!own_) return;
+    if (error == MPI_SUCCESS) {
+      objects->Add(*object, made_);
+    } else {
+      PMPI_Comm_free(&made_);
+    }
+  }
+
+ private:
+  Communicator* communicator_ = nullptr;
+  MPI_Comm made_ = MPI_COMM_NULL;
+  bool own_ = false;
+};
 
 // Barrier over an Open MPI communicator that serves the engine.
 int Meet(MPI_Comm openmpi);
-
-Objects& Windows();
-Objects& Files();
 
 // Meets the ranks of a window or file before a collective call on it, if they can be met. MPI error
 // code. Open MPI's own call is left to find out what is no window or file at all.

@@ -136,7 +136,8 @@ int main(int argc, char** argv) {
   CHECK(info != MPI_INFO_NULL);
   MPI_Info_free(&info);
 
-  // The communicator may go before the file.
+  // The communicator may go before the file. (All have read before anybody cuts it off.)
+  MPI_Barrier(comm);
   MPI_Comm_free(&comm);
   MPI_File_set_size(file, 8);
   MPI_File_close(&file);
