@@ -167,7 +167,7 @@ void Idle() {
   if (g.has_events) IdlePoll();
   if (++g.idle_polls % kPause != 0) return;
   if (!g.has_events) IdlePoll();
-  g.payload_log->PrepareAhead();
+  OrFatal([] { g.payload_log->PrepareAhead(); });
 }
 
 }  // namespace

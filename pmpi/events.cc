@@ -51,7 +51,7 @@ void RecordEvent(EventKind kind, std::uint64_t ordinal, int source, std::uint64_
   determinant.value = value;
   determinant.source = source;
   determinant.detail = detail;
-  g.event_log->Append(determinant);
+  OrFatal([&] { g.event_log->Append(determinant); });
   g.status->interval.store(g.interval, std::memory_order_release);
   g.status->logged_events.fetch_add(1, std::memory_order_relaxed);
   g.protocol->OnEvent(determinant, message_source);

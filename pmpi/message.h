@@ -1,6 +1,8 @@
 // Messages to the user from inside the process: one line each on stderr, with rank and node.
 #pragma once
 
+#include <exception>
+
 namespace ftmpi {
 
 // Sets what every line begins with ("ftmpi: rank 3 on node7: ").
@@ -16,5 +18,16 @@ void Message(const char* format, ...) __attribute__((format(printf, 1, 2)));
     if (__builtin_expect(!(condition), 0))                                                        \
       ::ftmpi::Fatal("internal error: %s does not hold (%s:%d)", #condition, __FILE__, __LINE__); \
   } while (0)
+
+// Calls `work`; an error of the storage ends the job with its message. Inside MPI calls nothing may
+// throw: the program's frames are C.
+template <typename Work>
+auto OrFatal(Work work) -> decltype(work()) {
+  try {
+    return work();
+  } catch (const std::exception& error) {
+    Fatal("%s", error.what());
+  }
+}
 
 }  // namespace ftmpi

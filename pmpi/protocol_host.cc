@@ -1,6 +1,7 @@
 #include "pmpi/protocol_host.h"
 
 #include "pmpi/engine_state.h"
+#include "pmpi/message.h"
 
 namespace ftmpi::engine {
 
@@ -14,7 +15,7 @@ void WireProtocolHost::SendControl(int destination, std::span<const std::byte> m
 }
 
 void WireProtocolHost::Hold(const logging::Determinant& determinant) {
-  g.event_log->Append(determinant);
+  OrFatal([&] { g.event_log->Append(determinant); });
 }
 
 }  // namespace ftmpi::engine

@@ -18,7 +18,8 @@ constexpr std::uint64_t kWindow = 64;
 constexpr std::uint64_t kLargeWindow = 4;
 
 void PushRecord(Peer* peer, ReplayChannel* channel) {
-  LogRecord* record = g.payload_log->PinAt(channel->positions[channel->pushed]);
+  LogRecord* record =
+      OrFatal([&] { return g.payload_log->PinAt(channel->positions[channel->pushed]); });
   ++channel->pushed;
   TransmitRecord(peer, record, true);
   g.payload_log->Unpin(record);
@@ -115,7 +116,7 @@ bool ReplaySend(Peer* peer, Request* request, std::uint64_t bytes) {
     index = channel.program[request->ssn - 1];
   }
   while (channel.pushed <= index) PushRecord(peer, &channel);
-  LogRecord* record = g.payload_log->PinAt(channel.positions[index]);
+  LogRecord* record = OrFatal([&] { return g.payload_log->PinAt(channel.positions[index]); });
   Compare(peer, request, bytes, record);
   g.payload_log->Unpin(record);
   return true;
@@ -130,7 +131,8 @@ bool PushReplay() {
           channel.pushed - std::min<std::uint64_t>(channel.credited, channel.pushed);
       if (outstanding >= kWindow) break;
       if (outstanding >= kLargeWindow) {
-        LogRecord* record = g.payload_log->PinAt(channel.positions[channel.pushed]);
+        LogRecord* record =
+            OrFatal([&] { return g.payload_log->PinAt(channel.positions[channel.pushed]); });
         const bool large = record->header.kind == MessageKind::kRendezvous;
         g.payload_log->Unpin(record);
         if (large) break;

@@ -107,7 +107,8 @@ void SendInline(Peer* peer, Request* request, std::uint64_t bytes) {
   if (!hold && g.protocol->piggyback_pending())
     piggyback = g.protocol->TakePiggyback(peer->world_rank);
   const std::uint64_t room = hold ? PiggybackRoom() : piggyback.size();
-  LogRecord* record = g.payload_log->Reserve(bytes + room, peer->world_rank);
+  LogRecord* record =
+      OrFatal([&] { return g.payload_log->Reserve(bytes + room, peer->world_rank); });
   FillHeader(&record->header, *request, MessageKind::kInline, request->ssn, bytes);
   const int error =
       PackData(request->buffer, request->count, request->datatype, record->payload(), bytes);
@@ -125,7 +126,8 @@ void SendInline(Peer* peer, Request* request, std::uint64_t bytes) {
 
 void SendLarge(Peer* peer, Request* request, std::uint64_t bytes) {
   const bool hold = MustHold(peer);
-  LogRecord* record = g.payload_log->Reserve(bytes + PiggybackRoom(), peer->world_rank);
+  LogRecord* record =
+      OrFatal([&] { return g.payload_log->Reserve(bytes + PiggybackRoom(), peer->world_rank); });
   FillHeader(&record->header, *request, MessageKind::kRendezvous, request->ssn, bytes);
   DatatypeLayout layout;
   FTMPI_CHECK(GetLayout(request->datatype, &layout));

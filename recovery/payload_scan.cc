@@ -82,20 +82,20 @@ std::string ScanSegment(std::span<const std::byte> file, std::uint64_t job, int 
 PayloadInventory ScanPayloadLog(Environment* environment, const std::string& directory,
                                 const std::string& spill_directory, std::uint64_t job, int rank) {
   struct Place {
-    std::string path;
-    bool spilled = false;
+    std::string in_memory;
+    std::string spilled;
   };
   std::map<std::uint32_t, Place> segments;
   if (!spill_directory.empty() && environment->Exists(spill_directory)) {
     for (const std::string& name : environment->List(spill_directory)) {
       if (const auto number = logging::ParseSpillFileName(name, job, rank)) {
-        segments[*number] = {logging::JoinPath(spill_directory, name), true};
+        segments[*number].spilled = logging::JoinPath(spill_directory, name);
       }
     }
   }
   for (const std::string& name : environment->List(directory)) {
     if (const auto number = logging::ParseSegmentFileName(name, rank)) {
-      segments[*number] = {logging::JoinPath(directory, name), false};
+      segments[*number].in_memory = logging::JoinPath(directory, name);
     }
   }
   PayloadInventory inventory;
@@ -111,18 +111,31 @@ PayloadInventory ScanPayloadLog(Environment* environment, const std::string& dir
     }
     ++expected;
     bool open = false;
+    std::string path;
     try {
-      const std::unique_ptr<logging::MappedFile> file =
-          environment->OpenMapped(place.path, logging::MapMode::kPrivate);
+      // A spilled segment leaves a stub where it was: the file in memory says which one counts.
+      bool spilled = place.in_memory.empty();
+      std::unique_ptr<logging::MappedFile> file;
+      if (!spilled) {
+        path = place.in_memory;
+        file = environment->OpenMapped(path, logging::MapMode::kPrivate);
+        SegmentHeader header{};
+        if (file->allocated() >= sizeof header) std::memcpy(&header, file->data(), sizeof header);
+        spilled = header.kind == SegmentKind::kSpilled && !place.spilled.empty();
+      }
+      if (spilled) {
+        path = place.spilled;
+        file = environment->OpenMapped(path, logging::MapMode::kPrivate);
+      }
       const std::string reason =
           ScanSegment({file->data(), static_cast<std::size_t>(file->allocated())}, job, rank,
-                      number, place.spilled, &inventory, &channels, &open);
-      if (!reason.empty()) inventory.damaged = place.path + ": " + reason;
+                      number, spilled, &inventory, &channels, &open);
+      if (!reason.empty()) inventory.damaged = path + ": " + reason;
     } catch (const logging::LogError& error) {
       inventory.damaged = error.what();
     }
     if (inventory.damaged.empty() && open && number != segments.rbegin()->first) {
-      inventory.damaged = place.path + ": not closed, but it is not the last segment";
+      inventory.damaged = path + ": not closed, but it is not the last segment";
     }
     if (!inventory.damaged.empty()) break;
   }
