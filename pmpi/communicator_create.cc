@@ -253,8 +253,11 @@ FTMPI_EXPORT int MPI_Comm_idup(MPI_Comm comm, MPI_Comm* newcomm, MPI_Request* re
   FTMPI_REQUIRE(communicator, newcomm != nullptr && request != nullptr, MPI_ERR_ARG, function);
   int error = MPI_SUCCESS;
   if (communicator->foreign != MPI_COMM_NULL) {
+    // The other processes may be without ftmpi: what they wait in must be the same function.
     MPI_Comm inner = MPI_COMM_NULL;
-    error = PMPI_Comm_dup(communicator->foreign, &inner);
+    MPI_Request pending = MPI_REQUEST_NULL;
+    error = PMPI_Comm_idup(communicator->foreign, &inner, &pending);
+    if (error == MPI_SUCCESS) error = WaitOpenMpi(&pending, MPI_STATUS_IGNORE);
     error = DuplicateForeign(communicator, error, inner, newcomm, function);
   } else {
     error = DuplicateWithInfo(communicator, communicator->info, newcomm, function);

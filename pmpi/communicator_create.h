@@ -35,6 +35,7 @@ int FinishForeign(Communicator* parent, int error, MPI_Comm made, MPI_Comm* resu
 
 }  // namespace ftmpi
 
+// NOLINTBEGIN(bugprone-macro-parentheses): names of variables that the macros declare
 // The usual beginning of an entry point: the object behind `comm`, or the error.
 #define FTMPI_FIND_COMMUNICATOR(communicator, comm, function)                  \
   ::ftmpi::Communicator* const communicator = ::ftmpi::FindCommunicator(comm); \
@@ -44,3 +45,4 @@ int FinishForeign(Communicator* parent, int error, MPI_Comm made, MPI_Comm* resu
 // Returns with an error raised on `communicator` unless `condition` holds.
 #define FTMPI_REQUIRE(communicator, condition, error, function) \
   if (__builtin_expect(!(condition), 0)) return ::ftmpi::RaiseError(communicator, error, function)
+// NOLINTEND(bugprone-macro-parentheses)

@@ -30,6 +30,7 @@ int CheckGrid(const Communicator* communicator, int ndims, const int dims[], con
 
 }  // namespace
 
+// NOLINTBEGIN(bugprone-macro-parentheses): names of variables that the macro declares
 // The entry point's communicator and its grid; errors are raised on the way.
 #define FTMPI_FIND_GRID(communicator, grid, comm, function, foreign_call)               \
   FTMPI_FIND_COMMUNICATOR(communicator, comm, function);                                \
@@ -40,6 +41,7 @@ int CheckGrid(const Communicator* communicator, int ndims, const int dims[], con
   }                                                                                     \
   const Topology* const grid = GridOf(communicator);                                    \
   FTMPI_REQUIRE(communicator, grid != nullptr, MPI_ERR_TOPOLOGY, function)
+// NOLINTEND(bugprone-macro-parentheses)
 
 FTMPI_EXPORT int MPI_Cart_create(MPI_Comm old_comm, int ndims, const int dims[],
                                  const int periods[], int reorder, MPI_Comm* comm_cart) {

@@ -53,6 +53,7 @@ std::unique_ptr<Topology> NewDistributedGraph(bool weighted) {
 
 }  // namespace
 
+// NOLINTBEGIN(bugprone-macro-parentheses): names of variables that the macro declares
 #define FTMPI_FIND_GRAPH(communicator, graph, wanted_kind, comm, function, foreign_call) \
   FTMPI_FIND_COMMUNICATOR(communicator, comm, function);                                 \
   if (communicator->foreign != MPI_COMM_NULL) {                                          \
@@ -62,6 +63,7 @@ std::unique_ptr<Topology> NewDistributedGraph(bool weighted) {
   }                                                                                      \
   const Topology* const graph = TopologyOf(communicator, wanted_kind);                   \
   FTMPI_REQUIRE(communicator, graph != nullptr, MPI_ERR_TOPOLOGY, function)
+// NOLINTEND(bugprone-macro-parentheses)
 
 FTMPI_EXPORT int MPI_Graph_create(MPI_Comm comm_old, int nnodes, const int index[],
                                   const int edges[], int reorder, MPI_Comm* comm_graph) {
