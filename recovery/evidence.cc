@@ -133,6 +133,13 @@ Findings GatherEvidence(Environment* environment, const std::string& job_directo
                         std::vector<RankEvidence>* evidence) {
   Findings findings;
   const auto size = static_cast<std::size_t>(job.np);
+  const std::string epoch_directory = EpochDirectory(job_directory, job.current_epoch());
+  if (!environment->Exists(epoch_directory)) {
+    throw RecoveryError(fmt::format(
+        "{}: is missing: the job had ended and its directory was being removed, or it was copied "
+        "incompletely; there is nothing to recover from",
+        epoch_directory));
+  }
   findings.ranks.resize(size);
   evidence->assign(size, RankEvidence());
   std::map<std::string, NodeInventory*> by_name;

@@ -179,8 +179,10 @@ int TerminalColumns() {
 // How the ranks of an epoch have ended so far.
 struct Ends {
   int done = 0;
-  int other = 0;
-  std::vector<std::string> failures;
+  int survivors = 0;
+  int by_themselves = 0;              // MPI_Abort, exit without success
+  std::vector<std::string> failures;  // lost ranks, as text
+  [[nodiscard]] bool failed() const { return survivors + by_themselves > 0 || !failures.empty(); }
 };
 
 Ends ReadEnds(const std::string& job_directory, const JobDescription& job) {
@@ -197,13 +199,20 @@ Ends ReadEnds(const std::string& job_directory, const JobDescription& job) {
         continue;  // being looked at for a hint only
       }
       if (!record) continue;
-      if (record->end == RankEnd::kDone) {
-        ++ends.done;
-      } else {
-        ++ends.other;
-      }
-      if (record->end == RankEnd::kLost) {
-        ends.failures.push_back(fmt::format("rank {} on {} was lost", rank, record->node));
+      switch (record->end) {
+        case RankEnd::kDone:
+          ++ends.done;
+          break;
+        case RankEnd::kSurvivor:
+          ++ends.survivors;
+          break;
+        case RankEnd::kExited:
+        case RankEnd::kAborted:
+          ++ends.by_themselves;
+          break;
+        case RankEnd::kLost:
+          ends.failures.push_back(fmt::format("rank {} on {} was lost", rank, record->node));
+          break;
       }
       break;
     }
@@ -272,7 +281,7 @@ Examination Examine(const CommandOptions& options) {
   }
   for (const std::string& doubt : examination.line.doubts) {
     NeedsForce(options, doubt,
-               "--force recovers all that is left, if what was shown may be contradicted");
+               "--force recovers what is left, but its output may contradict what was shown");
   }
 
   std::vector<std::string> before;
@@ -324,38 +333,43 @@ int Relaunch(const CommandOptions& options, Examination* examination) {
       }
     }
     const Ends ends = ReadEnds(options.job_directory, *job);
-    return ends.other > 0 || ends.done == job->np;
+    return ends.failed() || ends.done == job->np;
   };
   const WatchResult result = Watch(mpirun, watch);
   std::fputs(display.Clear().c_str(), stderr);
-
-  if (access(JobFilePath(options.job_directory).c_str(), F_OK) == 0) {
+  if (result.ended_by_watchdog) {
+    Say(fmt::format("mpirun did not end within {} s after the job's ranks had; it was ended",
+                    options.grace.count()));
+  }
+  const ProgressState last_progress =
+      ReadProgress(options.job_directory, job->job, plan.epoch, events);
+  const Ends ends = ReadEnds(options.job_directory, *job);
+  // A job that ended well takes its directory away, unless it is kept.
+  const bool removed = access(JobFilePath(options.job_directory).c_str(), F_OK) != 0;
+  if (!removed) {
     EpochHistory history;
     history.exit_code = result.exit_code;
     WriteHistory(options.job_directory, plan.epoch, history);
   }
-  const Ends ends = ReadEnds(options.job_directory, *job);
-  if (result.ended_by_watchdog) {
-    Say(fmt::format("mpirun did not end within {} s after the job's ranks had; it was ended",
-                    options.grace.count()));
-    if (ends.done == job->np) {
-      CleanUp(options.job_directory);
-      return 0;
-    }
-  }
-  if (result.exit_code == 0) {
+  if (result.exit_code == 0 || removed || ends.done == job->np) {
     if (!display.finished()) {
       const std::uint64_t total = std::accumulate(events.begin(), events.end(), std::uint64_t{0});
       Say(fmt::format("replayed {0} of {0} events: the job has ended", total));
     }
+    if (result.exit_code != 0 && !result.ended_by_watchdog) {
+      Say(fmt::format("all ranks had ended well when mpirun ended with exit code {}",
+                      result.exit_code));
+    }
     CleanUp(options.job_directory);
     return 0;
   }
-  if (!ends.failures.empty() || result.ended_by_watchdog) {
+  const bool came_up = display.finished() || last_progress.ranks_done > 0 || ends.failed();
+  if (ends.by_themselves > 0 && ends.failures.empty()) return result.exit_code;
+  if (came_up || result.ended_by_watchdog) {
     Say(fmt::format("the job has failed again{}{}; to recover it type: mpi-ft-recover {}",
                     ends.failures.empty() ? "" : ": ", Join(ends.failures, ", "),
                     options.job_directory));
-  } else if (ends.done + ends.other == 0 && result.forwarded_signal == 0) {
+  } else if (result.forwarded_signal == 0) {
     Say(fmt::format(
         "mpirun ended with exit code {} before the job came up; once the reason is gone, "
         "type again: mpi-ft-recover {}",
