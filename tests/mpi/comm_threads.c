@@ -1,5 +1,4 @@
-// np: 4
-// notice: MPI calls from several threads
+// np: 4 thread: multiple
 // Threads that make, use and free communicators at the same time, each on a communicator of its
 // own.
 #include <pthread.h>
