@@ -61,8 +61,8 @@ static void Make(void) {
   CHECK_EQUAL(Compare(inter, local), MPI_UNEQUAL);
 }
 
-// Program messages on the bridge do not disturb the creation. (With the same tag they would, on Open
-// MPI.)
+// Program messages on the bridge do not disturb the creation. (With the same tag they would, on
+// Open MPI.)
 static void BridgeTraffic(void) {
   int value = -1;
   MPI_Request request;
