@@ -478,6 +478,7 @@ bool Start(std::string* error) {
   // The companion goes in between without another process of the rank having a say: its first
   // process tells the pid of the one that stays.
   if (!Spawn(path, plumbing, error)) return false;
+  plumbing.channel_companion.reset(-1);  // so that its death is seen as the end of the channel
   logging::CompanionHeader hello{};
   ssize_t got = -1;
   do {

@@ -132,7 +132,7 @@ void Companion::Serve(const std::vector<pollfd>& ready) {
     if (input_ && one.fd == input_->from()) input_ready = true;
   }
   ReadChannel();
-  TakeOutput();
+  TakeOutput(false);
   PassOn(false);
   if (input_) {
     if (input_ready) input_->Take();
@@ -141,9 +141,10 @@ void Companion::Serve(const std::vector<pollfd>& ready) {
   WriteProgress();
 }
 
-void Companion::TakeOutput() {
-  if (output_ && !output_->ended() && !output_->Full(status_)) output_->Take(status_);
-  if (error_ && !error_->ended() && !error_->Full(status_)) error_->Take(status_);
+void Companion::TakeOutput(bool all) {
+  for (OutputGate* gate : {output_.get(), error_.get()}) {
+    if (gate != nullptr && !gate->ended() && (all || !gate->Full(status_))) gate->Take(status_);
+  }
 }
 
 bool Companion::Frozen() {
@@ -279,7 +280,7 @@ void Companion::Handle(const logging::CompanionHeader& header, const char* body,
     }
     case CompanionMessageType::kSync:
       // All that was written before this message was sent can be read now.
-      TakeOutput();
+      TakeOutput(true);
       PassOn(false);
       Reply(header.sequence, "");
       return;

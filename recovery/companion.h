@@ -59,7 +59,8 @@ class Companion {
   void Attach(const logging::CompanionFacts& facts);
   void OnNotice(int signal);
   void Reply(std::uint32_t sequence, const std::string& failure);
-  void TakeOutput();
+  // `all`: what can be read now, else as much as is not too much.
+  void TakeOutput(bool all);
   void PassOn(bool everything);
   void Count();
   void WarnIfDifferent(OutputGate* gate, const char* stream, bool* warned);
@@ -70,6 +71,7 @@ class Companion {
   void End();
   Ending FindOutEnding();
   void RecordEnding(const Ending& ending);
+  void PassOnToTheEnd(int limit);
   void Settle();
   void SpeakForSilentRanks();
   void CleanUpAfterSuccess();

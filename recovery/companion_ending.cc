@@ -7,9 +7,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstring>
 #include <ctime>
 #include <string>
+#include <vector>
 
 #include "recovery/companion.h"
 #include "recovery/companion_end.h"
@@ -20,11 +22,12 @@ using logging::RankPhase;
 
 namespace {
 
-constexpr int kWatch = 10;           // ms between looks at the job directory, at first
-constexpr int kSlowWatch = 500;      // ms, for long waits
-constexpr int kSilenceLimit = 1000;  // ms until a node that has left no word counts as lost
-constexpr int kAfterContinue = 500;  // ms after SIGCONT in which every survivor has left word
-constexpr int kSettleLimit = 2000;   // ms for the reader of the original pipe to read it empty
+constexpr int kWatch = 10;             // ms between looks at the job directory, at first
+constexpr int kSlowWatch = 500;        // ms, for long waits
+constexpr int kSilenceLimit = 1000;    // ms until a node that has left no word counts as lost
+constexpr int kAfterContinue = 500;    // ms after SIGCONT in which every survivor has left word
+constexpr int kLastWordsLimit = 2000;  // ms for mpirun to take what a failed program said
+constexpr int kSettleLimit = 2000;     // ms for the reader of the original pipe to read it empty
 // mpirun kills the others about 1 s (SIGTERM) or 2 s (SIGKILL) after a loss: who vanishes that much
 // later than another was not lost.
 constexpr std::int64_t kKilledLater = 700'000'000;  // ns
@@ -60,12 +63,12 @@ bool Companion::WaitUntil(int step, int limit, Done done) {
 void Companion::End() {
   // The rank's last words are all there: what a process wrote before its end can be read after it.
   // A child of it may still have the descriptors; its output is not waited for.
-  TakeOutput();
+  TakeOutput(true);
   ReadChannel();
-  TakeOutput();
+  TakeOutput(true);
   if (flusher_) flusher_->Finish();
   if (!attached()) {
-    PassOn(true);
+    PassOnToTheEnd(-1);
     Settle();
     if (!exited_ && notice_ == 0) {
       const std::optional<int> status = WaitStatusOf(options_.pidfd, options_.stat_file);
@@ -80,8 +83,13 @@ void Companion::End() {
   const Ending ending = FindOutEnding();
   // The output commit rule holds for what a recovery is to continue. A program that ended itself
   // has an error to explain.
-  const bool own_fault = ending.end == RankEnd::kExited || ending.end == RankEnd::kAborted;
-  if (ending.end != RankEnd::kSurvivor) PassOn(own_fault || ending.end == RankEnd::kDone);
+  if (ending.end == RankEnd::kDone) {
+    PassOnToTheEnd(-1);
+  } else if (ending.end == RankEnd::kExited || ending.end == RankEnd::kAborted) {
+    PassOnToTheEnd(kLastWordsLimit);
+  } else if (ending.end == RankEnd::kLost) {
+    PassOn(false);
+  }
   Settle();
   WriteProgress();
   try {
@@ -108,6 +116,21 @@ void Companion::End() {
     case RankEnd::kDone:
       CleanUpAfterSuccess();
       break;
+  }
+}
+
+// All of it, at the pace of its reader. `limit`: ms without progress after which the rest is given
+// up, -1: none (a rank without a companion would wait in write() as long).
+void Companion::PassOnToTheEnd(int limit) {
+  for (;;) {
+    PassOn(true);
+    std::vector<pollfd> waiting;
+    for (const OutputGate* gate : {output_.get(), error_.get()}) {
+      if (gate != nullptr && gate->HasMore()) waiting.push_back({gate->to(), POLLOUT, 0});
+    }
+    if (waiting.empty()) return;
+    const int ready = poll(waiting.data(), waiting.size(), limit);
+    if (ready == 0 || (ready < 0 && errno != EINTR)) return;
   }
 }
 
@@ -254,14 +277,12 @@ void Companion::CleanUpAfterSuccess() {
     waited += kWatch;
   }
   if (facts_.keep) {
-    if (facts_.rank == *RanksWith(facts_.job_directory, facts_.epoch, "claim").begin() ||
-        job.np == 1 || MarkNodeClean(facts_, job)) {
-      job.state = JobState::kFinished;
-      try {
-        WriteJobDescription(facts_.job_directory, job);
-      } catch (const JobDirectoryError& error) {
-        Say(std::string("ftmpi: ") + error.what());
-      }
+    if (!MarkNodeClean(facts_, job)) return;
+    job.state = JobState::kFinished;
+    try {
+      WriteJobDescription(facts_.job_directory, job);
+    } catch (const JobDirectoryError& error) {
+      Say(std::string("ftmpi: ") + error.what());
     }
     return;
   }

@@ -43,6 +43,8 @@ class OutputGate {
   [[nodiscard]] bool Waiting(const logging::RankStatus* status) const;
   // Something may be released as soon as the original descriptor takes it.
   [[nodiscard]] bool WantsToWrite(const logging::RankStatus* status) const;
+  // Something is held and somebody may read it.
+  [[nodiscard]] bool HasMore() const { return !broken_ && !held_.empty(); }
   // Enough is on its way: the rank is to wait for the reader, as it would without us.
   [[nodiscard]] bool Full(const logging::RankStatus* status) const;
 

@@ -6,3 +6,8 @@ set_target_properties(companion_fake_rank PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${
 file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/tests ${CMAKE_BINARY_DIR}/lib/ftmpi)
 file(CREATE_LINK ${CMAKE_BINARY_DIR}/lib/ftmpi ${CMAKE_BINARY_DIR}/tests/ftmpi SYMBOLIC)
 add_dependencies(companion_fake_rank mpi-ft-companion)
+
+ftmpi_unit_test(companion_test companion_test.cc LIBRARIES ftmpi_job_directory ftmpi_logging util)
+target_compile_definitions(companion_test
+                           PRIVATE COMPANION_FAKE_RANK="${CMAKE_BINARY_DIR}/tests/companion_fake_rank")
+add_dependencies(companion_test companion_fake_rank)
