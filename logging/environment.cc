@@ -69,6 +69,19 @@ std::uint64_t SizeOf(int descriptor, const std::string& path) {
   return static_cast<std::uint64_t>(status.st_size);
 }
 
+// Puts memory or disk behind the bytes of a file; returns errno.
+int AllocateRange(int descriptor, off_t begin, off_t length) {
+  int error;
+  do {  // tmpfs gives up with EINTR when a signal is pending
+    error = ::fallocate(descriptor, 0, begin, length) == 0 ? 0 : errno;
+  } while (error == EINTR);
+  if (error != EOPNOTSUPP) return error;
+  do {  // a file system without it: glibc writes to each block
+    error = ::posix_fallocate(descriptor, begin, length);
+  } while (error == EINTR);
+  return error;
+}
+
 class PosixMappedFile final : public MappedFile {
  public:
   PosixMappedFile(std::string path, Descriptor descriptor, std::uint64_t capacity,
@@ -94,15 +107,7 @@ class PosixMappedFile final : public MappedFile {
     if (size <= allocated_) return;
     const auto begin = static_cast<off_t>(allocated_);
     const auto length = static_cast<off_t>(size - allocated_);
-    int error;
-    do {  // tmpfs gives up with EINTR when a signal is pending
-      error = ::fallocate(descriptor_.get(), 0, begin, length) == 0 ? 0 : errno;
-    } while (error == EINTR);
-    if (error == EOPNOTSUPP) {  // a file system without it: glibc writes to each block
-      do {
-        error = ::posix_fallocate(descriptor_.get(), begin, length);
-      } while (error == EINTR);
-    }
+    const int error = AllocateRange(descriptor_.get(), begin, length);
     if (error != 0) {
       // What was allocated of it goes back, and the size with it.
       (void)!::ftruncate(descriptor_.get(), begin);
@@ -253,6 +258,11 @@ class PosixEnvironment final : public Environment {
     Descriptor descriptor = Open(path, mode == MapMode::kShared ? O_RDWR : O_RDONLY, "open");
     const std::uint64_t size = SizeOf(descriptor.get(), path);
     if (size == 0) throw LogError("cannot map " + path + ": the file is empty");
+    if (mode == MapMode::kShared) {
+      // In shared memory even reading a hole needs a page, and is a SIGBUS when there is none.
+      const int error = AllocateRange(descriptor.get(), 0, static_cast<off_t>(size));
+      if (error != 0) ThrowErrno("allocate space for", path, error);
+    }
     return std::make_unique<PosixMappedFile>(path, std::move(descriptor), size, size, mode);
   }
 

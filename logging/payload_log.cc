@@ -47,6 +47,15 @@ void SegmentedPayloadLog::Start() {
     }
     if (IsLeftover(name, options_.rank)) environment_->Remove(JoinPath(options_.directory, name));
   }
+  if (!options_.spill_directory.empty()) {
+    for (const std::string& name : environment_->List(options_.spill_directory)) {
+      if (ParseSpillFileName(name, options_.job, options_.rank)) {
+        throw LogError(JoinPath(options_.spill_directory, name) +
+                       " exists: an earlier run of this job spilled it; recover that run or remove "
+                       "its files");
+      }
+    }
+  }
   OpenSegment(0);
 }
 
@@ -289,7 +298,11 @@ bool SegmentedPayloadLog::SpillOldest() {
   MakeSpare(segment.BecomeSpilled(to, size), from);
   // The stub's page is paid for by what the segment gives back: the directory may be full.
   MappedFile& spare = *spares_.back().file;
-  if (spare.allocated() > kMinimumSegment) spare.Truncate(spare.allocated() - kPageSize);
+  if (spare.allocated() > kMinimumSegment) {
+    spare.Truncate(spare.allocated() - kPageSize);
+  } else {
+    RemoveSpare(spares_.size() - 1);
+  }
   Segment::WriteStub(environment_, from, owner_, segment.number(), SegmentKind::kSpilled);
   return true;
 }

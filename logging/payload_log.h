@@ -74,7 +74,7 @@ class LogError;
 
 class PayloadLog {
  public:
-  // Starts a new log; existing files of this rank in the directory are an error.
+  // Starts a new log; existing files of this rank in the directories are an error.
   static std::unique_ptr<PayloadLog> Create(Environment* environment,
                                             const PayloadLogOptions& options);
   // Opens the log that an earlier incarnation left. Scans it, checks every record's checksum;

@@ -139,6 +139,10 @@ TEST_F(PayloadLogTest, FilesOfAnotherRunAreRefused) {
   EXPECT_THAT(ErrorOf([&] { Create(); }), HasSubstr("rank-3.payload-1 exists"));
   options_.rank = 4;  // another rank shares the directory
   Create();
+  options_.rank = 5;
+  options_.spill_directory = spill_.path();
+  WriteBytes(spill_ / SpillFileName(0x1234, 5, 1), {'x'});
+  EXPECT_THAT(ErrorOf([&] { Create(); }), HasSubstr(spill_ / SpillFileName(0x1234, 5, 1)));
 }
 
 TEST_F(PayloadLogTest, ImpossibleOptionsAreRefused) {
