@@ -286,17 +286,10 @@ void CausalProtocol::NotePeer(Creator* creator, int peer, Knowledge* knowledge) 
 void CausalProtocol::Push() {
   push_at_ = unstable_ + kPushAt;
   if (active_.empty()) return;
-  // f other units do, unless one of them is that of a creator, which is a holder already.
-  std::size_t targets = static_cast<std::size_t>(f_);
+  // With the creator's own unit, f others do; where the creator is in one of these, this unit is
+  // the one more.
   const auto& others = units_.others();
-  const auto counts_already = [&](int target) {
-    return std::any_of(active_.begin(), active_.end(), [&](const Creator* creator) {
-      return creator != own_ && units_.unit(creator->rank) == units_.unit(target);
-    });
-  };
-  for (std::size_t i = 0; i < targets && targets < others.size(); ++i) {
-    if (counts_already(others[i])) ++targets;
-  }
+  const auto targets = static_cast<std::size_t>(f_);
   for (std::size_t i = 0; i < targets; ++i) {
     const int target = others[i];
     bool due = false;

@@ -58,6 +58,40 @@ TEST(Causal, PassedOnWithinTheUnit) {
   EXPECT_EQ(network.controls, 0);
 }
 
+// News of stability needs no other reason to ride; it rides once.
+TEST(Causal, StabilityIsToldWithinTheUnit) {
+  Network network(Mode::kCausal, {0, 0, 1, 1});
+  network.Event(0, 2);
+  std::size_t riding = 0;
+  network.Send(0, 1, &riding);
+  network.Send(1, 0, &riding);  // the acknowledgement
+  network.Send(1, 0, &riding);
+  EXPECT_EQ(riding, 0u);
+  network.Send(1, 2, &riding);
+  network.Send(2, 1, &riding);
+  EXPECT_EQ(network[0].CommittableInterval(), 0u);
+  network.Send(1, 0, &riding);
+  EXPECT_GT(riding, 0u);
+  EXPECT_EQ(network[0].CommittableInterval(), 1u);
+  network.Send(1, 0, &riding);
+  EXPECT_EQ(riding, 0u);
+}
+
+// A determinant of the second unit on the list is pushed to those that are missing, no others.
+TEST(Causal, PushOfForeignDeterminants) {
+  Network network(Mode::kCausal, {0, 1, 2, 3, 4}, 3);
+  network.Event(1, 0);
+  network.Send(1, 0);
+  network.Event(0, 1);
+  network[0].Flush();
+  EXPECT_EQ(network.controls, 3);
+  network.Move();
+  EXPECT_EQ(network[0].CommittablePosition(), network[0].OutputPosition());
+  EXPECT_EQ(network.Held(2).size(), 2u);
+  EXPECT_EQ(network.Held(3).size(), 2u);
+  EXPECT_TRUE(network.Held(4).empty());
+}
+
 // f = 2: three units must hold it, so the second passes it on to a third.
 TEST(Causal, FTwo) {
   Network network(Mode::kCausal, {0, 1, 2, 3}, 2);

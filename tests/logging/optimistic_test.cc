@@ -132,6 +132,23 @@ TEST(Optimistic, CommittedIntervalsAreRemembered) {
   EXPECT_EQ(network.controls, 2);
 }
 
+// A round commits the interval that was asked for and no later one.
+TEST(Optimistic, CommittedIntervalsAreNotMore) {
+  Network network(Mode::kOptimistic, {0, 1, 2});
+  for (int i = 0; i < 10; ++i) network.Event(1);
+  network[1].OnStable(3);
+  network.Depend(0, 1, 3);
+  network[0].OnStable(1);
+  network[0].Flush();
+  network.Move();
+  EXPECT_EQ(network[0].CommittableInterval(), 1u);
+  network.Depend(0, 1, 4);
+  network[0].OnStable(2);
+  network[0].Flush();
+  network.Move();
+  EXPECT_EQ(network[0].CommittableInterval(), 1u);
+}
+
 TEST(Optimistic, MemoryIsBoundedWithoutOutput) {
   Network network(Mode::kOptimistic, {0, 1});
   for (std::uint64_t i = 1; i <= 100000; ++i) {
