@@ -11,3 +11,5 @@ ftmpi_unit_test(companion_test companion_test.cc LIBRARIES ftmpi_job_directory f
 target_compile_definitions(companion_test
                            PRIVATE COMPANION_FAKE_RANK="${CMAKE_BINARY_DIR}/tests/companion_fake_rank")
 add_dependencies(companion_test companion_fake_rank)
+
+ftmpi_unit_test(job_directory_test job_directory_test.cc LIBRARIES ftmpi_job_directory util)
