@@ -5,7 +5,7 @@
 find_package(Python3 3.9 REQUIRED COMPONENTS Interpreter)
 
 option(FTMPI_ALLOW_MISSING_WRAPPERS
-       "build although an entry point that must be written by hand is missing" ON)
+       "build although an entry point that must be written by hand is missing" OFF)
 
 set(_generator ${CMAKE_SOURCE_DIR}/cmake/generate_wrappers.py)
 set(_rules ${CMAKE_SOURCE_DIR}/cmake/wrapper_rules.py)

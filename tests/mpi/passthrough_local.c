@@ -258,6 +258,31 @@ static void Removed(void) {
   MPI_Errhandler_set(MPI_COMM_SELF, MPI_ERRORS_ARE_FATAL);
 }
 
+// A matched message keeps its identity through Fortran's integer.
+static void MatchedMessages(int rank) {
+  CHECK(MPI_Message_f2c(MPI_Message_c2f(MPI_MESSAGE_NULL)) == MPI_MESSAGE_NULL);
+  CHECK(MPI_Message_f2c(MPI_Message_c2f(MPI_MESSAGE_NO_PROC)) == MPI_MESSAGE_NO_PROC);
+  for (int round = 0; round < 3; ++round) {
+    MPI_Request requests[2];
+    int values[2] = {10 * round + 1, 10 * round + 2}, got[2] = {0, 0};
+    MPI_Isend(&values[0], 1, MPI_INT, 1 - rank, 1, MPI_COMM_WORLD, &requests[0]);
+    MPI_Isend(&values[1], 1, MPI_INT, 1 - rank, 2, MPI_COMM_WORLD, &requests[1]);
+    MPI_Message first, second;
+    MPI_Mprobe(1 - rank, 1, MPI_COMM_WORLD, &first, MPI_STATUS_IGNORE);
+    MPI_Mprobe(1 - rank, 2, MPI_COMM_WORLD, &second, MPI_STATUS_IGNORE);
+    const MPI_Fint numbers[2] = {MPI_Message_c2f(first), MPI_Message_c2f(second)};
+    CHECK(numbers[0] != numbers[1]);
+    CHECK(MPI_Message_f2c(numbers[0]) == first);
+    CHECK(MPI_Message_f2c(numbers[1]) == second);
+    second = MPI_Message_f2c(numbers[1]);
+    MPI_Mrecv(&got[1], 1, MPI_INT, &second, MPI_STATUS_IGNORE);
+    MPI_Mrecv(&got[0], 1, MPI_INT, &first, MPI_STATUS_IGNORE);
+    CHECK_EQUAL(got[0], values[0]);
+    CHECK_EQUAL(got[1], values[1]);
+    MPI_Waitall(2, requests, MPI_STATUSES_IGNORE);
+  }
+}
+
 static void Tools(void) {
   int provided, n;
   CHECK_EQUAL(MPI_T_init_thread(MPI_THREAD_SINGLE, &provided), MPI_SUCCESS);
@@ -292,6 +317,7 @@ int main(int argc, char** argv) {
   Infos();
   Others();
   Removed();
+  MatchedMessages(rank);
   Tools();
   if (rank == 0) printf("local functions: ok\n");
   MPI_Finalize();

@@ -7,3 +7,6 @@ add_test(NAME pmpi.symbols
 add_test(NAME pmpi.symbols_finds_faults
          COMMAND ${FTMPI_PYTHON} -B ${CMAKE_CURRENT_LIST_DIR}/symbols_test.py ${_symbols_tools}
                  --self-test)
+add_test(NAME pmpi.wrapper_generator
+         COMMAND ${FTMPI_PYTHON} -B ${CMAKE_CURRENT_LIST_DIR}/generator_test.py
+                 ${CMAKE_C_COMPILER})
