@@ -37,11 +37,14 @@ struct RankStatus {
   std::atomic<std::int32_t> exit_code;       // of exit(), or MPI_Abort's code
   std::atomic<std::uint64_t> interval;       // current state interval index
   std::atomic<std::uint64_t> poll_failures;  // polling calls that said no, not yet in a determinant
-  std::atomic<std::uint64_t> committable;    // output up to this interval may be released
+  std::atomic<std::uint64_t> committable;    // output up to this position may be released
   std::atomic<std::uint64_t> replay_total;   // events to be replayed in this epoch
   std::atomic<std::uint64_t> replay_done;    // events replayed so far
   std::atomic<std::uint64_t> logged_events;  // own determinants in the event log (for the flusher)
   std::atomic<std::uint32_t> failure_notice;  // signal that announced a failure, 0: none
+  // Where the rank is as its output commit rule counts (Protocol::OutputPosition): its events and
+  // the growths of its dependencies.
+  std::atomic<std::uint64_t> output_position;
   // Written by the companion.
   std::atomic<std::uint32_t> output_waiting;  // output is held until `committable` reaches it
   std::atomic<std::uint64_t> stable;  // own determinants up to this index are on stable storage

@@ -132,6 +132,13 @@ bool ReadConfiguration(Configuration* configuration, std::string* error) {
   if (!ReadFlag("FT_LOG_TIME", &configuration->log_time, error)) return false;
   if (!ReadFlag("FT_KEEP", &configuration->keep, error)) return false;
   if (!ReadFlag("FT_FLUSH_EVENTS", &configuration->flush_events, error)) return false;
+  if (configuration->flush_events && configuration->mode == Mode::kCausal) {
+    // Only a rank's own determinants would be flushed, not those that it depends on.
+    *error =
+        "FT_FLUSH_EVENTS=1 does not go with FT_MODE=causal: leave it out, or use "
+        "FT_MODE=pessimistic or optimistic";
+    return false;
+  }
   configuration->job_directory = Value("FT_DIR");
   configuration->local_directory = Value("FT_LOCAL");
   configuration->spill_directory = Value("FT_SPILL_DIR");

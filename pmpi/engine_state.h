@@ -25,7 +25,8 @@ namespace ftmpi::engine {
 
 // A logged message that the protocol does not let go yet.
 struct HeldSend {
-  logging::LogRecord* record;  // pinned
+  logging::LogRecord* record;  // pinned; null: it is the answer to a synchronous send instead
+  std::uint64_t matched_ssn;   // that send's message
 };
 
 // Names a message of a schedule: Lane::kSchedule in engine.h.

@@ -90,7 +90,8 @@ void FinishReplayIfDone() {
 }
 
 void PublishCommittable() {
-  g.status->committable.store(g.protocol->CommittableInterval(), std::memory_order_release);
+  g.status->output_position.store(g.protocol->OutputPosition(), std::memory_order_release);
+  g.status->committable.store(g.protocol->CommittablePosition(), std::memory_order_release);
 }
 
 void FlushPollFailures() {

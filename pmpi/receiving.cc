@@ -91,6 +91,7 @@ void OnArrival(int source, const std::byte* message, std::size_t bytes) {
       Arrived(peer, header, payload);
       return;
     case MessageKind::kMatched:
+      if (header.interval > peer->known_interval) NoteDependency(peer, header.interval);
       OnMatched(peer, header.ssn);
       return;
     case MessageKind::kCredit:

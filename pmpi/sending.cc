@@ -98,7 +98,19 @@ bool MustHold(Peer* peer) {
 void Hold(Peer* peer, LogRecord* record) {
   if (peer->held.empty()) g.held_peers.push_back(peer);
   g.payload_log->Pin(record);
-  peer->held.push_back(HeldSend{record});
+  peer->held.push_back(HeldSend{record, 0});
+}
+
+void TransmitMatched(Peer* peer, std::uint64_t ssn) {
+  WireHeader header{};
+  header.version = logging::kWireVersion;
+  header.kind = MessageKind::kMatched;
+  header.ssn = ssn;
+  header.interval = g.interval;
+  std::span<const std::byte> piggyback;
+  if (g.protocol->piggyback_pending()) piggyback = g.protocol->TakePiggyback(peer->world_rank);
+  header.piggyback_length = static_cast<std::uint16_t>(piggyback.size());
+  TransmitCopy(peer, header, piggyback.data(), piggyback.size());
 }
 
 void SendInline(Peer* peer, Request* request, std::uint64_t bytes) {
@@ -177,10 +189,14 @@ void ReleaseHeldSends() {
     Peer* peer = g.held_peers[n];
     while (!peer->held.empty() &&
            (!g.protocol->sends_held() || g.protocol->MaySend(peer->world_rank))) {
-      LogRecord* record = peer->held.front().record;
+      const HeldSend held = peer->held.front();
       peer->held.pop_front();
-      TransmitRecord(peer, record, false);
-      g.payload_log->Unpin(record);
+      if (held.record == nullptr) {
+        TransmitMatched(peer, held.matched_ssn);
+      } else {
+        TransmitRecord(peer, held.record, false);
+        g.payload_log->Unpin(held.record);
+      }
     }
     if (peer->held.empty()) {
       g.held_peers[n] = g.held_peers.back();
@@ -217,12 +233,15 @@ void StartSend(Request* request) {
   }
 }
 
+// The answer tells the sender that its message was matched, so the sender depends on what led to
+// that, as on a message.
 void SendMatched(Peer* peer, std::uint64_t ssn) {
-  WireHeader header{};
-  header.version = logging::kWireVersion;
-  header.kind = MessageKind::kMatched;
-  header.ssn = ssn;
-  TransmitCopy(peer, header, nullptr, 0);
+  if (MustHold(peer)) {
+    if (peer->held.empty()) g.held_peers.push_back(peer);
+    peer->held.push_back(HeldSend{nullptr, ssn});
+  } else {
+    TransmitMatched(peer, ssn);
+  }
 }
 
 void OnMatched(Peer* peer, std::uint64_t ssn) {

@@ -37,12 +37,12 @@ struct Position {
 };
 
 // Where the rank is now; with bytes read before, they were written there or earlier. The rank
-// raises `interval` before it clears `poll_failures`.
+// raises `output_position` before it clears `poll_failures`.
 Position Where(const logging::RankStatus* status) {
   Position position;
   if (status == nullptr) return position;
   position.open = status->poll_failures.load(std::memory_order_acquire) != 0;
-  position.interval = status->interval.load(std::memory_order_acquire);
+  position.interval = status->output_position.load(std::memory_order_acquire);
   return position;
 }
 

@@ -108,6 +108,7 @@ void LogEvents(std::uint64_t count) {
     determinant.source = 1;
     g_events->Append(determinant);
     g_page->status()->interval.store(g_event);
+    g_page->status()->output_position.store(g_event);
     g_page->status()->logged_events.fetch_add(1);
   }
 }
@@ -132,6 +133,7 @@ void Step(const std::string& name, const std::string& value) {
     for (long i = 0; i < number; ++i) WriteAll(STDOUT_FILENO, block);
   } else if (name == "interval") {
     status->interval.store(count);
+    status->output_position.store(count);
   } else if (name == "committable") {
     status->committable.store(count);
   } else if (name == "pollfailures") {
