@@ -83,6 +83,13 @@ void FinishReplay() {
   });
 }
 
+// Does a determinant that is still to be replayed name this message? Messages of schedules have
+// numbers of their own kind, which are not SSNs.
+bool IsReserved(int source, const logging::WireHeader& header) {
+  return (header.flags & logging::kFlagSchedule) == 0 &&
+         g_replay.reserved.contains(MessageName{source, header.ssn});
+}
+
 }  // namespace
 
 void FinishReplayIfDone() {
@@ -266,8 +273,7 @@ Request* ReplayMatchPosted(MatchQueue* queue, int source, const logging::WireHea
   // Walk the source's and the wildcard receives together, in the order in which they were posted.
   Request* named = queue->BucketOf(source)->posted_head;
   Request* any = queue->wildcard.posted_head;
-  const bool program = (header.flags & logging::kFlagSchedule) == 0;
-  const bool reserved = program && g_replay.reserved.contains(MessageName{source, header.ssn});
+  const bool reserved = IsReserved(source, header);
   while (named != nullptr || any != nullptr) {
     const bool take_named =
         any == nullptr || (named != nullptr && named->post_order < any->post_order);
@@ -305,7 +311,7 @@ UnexpectedMessage* ReplayMatchUnexpected(MatchQueue* queue, Request* request) {
   UnexpectedMessage* message = queue->BucketOf(request->peer_world)->unexpected_head;
   for (; message != nullptr; message = message->next) {
     if (!TagMatches(request->tag, message->header.tag)) continue;
-    if (g_replay.reserved.contains(MessageName{message->source, message->header.ssn})) continue;
+    if (IsReserved(message->source, message->header)) continue;
     // A wildcard receive that was posted before and waits for the end of the replay comes first.
     for (Request* any = queue->wildcard.posted_head; any != nullptr; any = any->next) {
       if (TagMatches(any->tag, message->header.tag) &&

@@ -409,6 +409,19 @@ bool WantsProtection() {
   return true;
 }
 
+// Open MPI's clock starts anew with each incarnation; the program's goes on where the replayed
+// values ended.
+double NeverBack(double time) {
+  static double latest = 0;
+  static double offset = 0;
+  static double last_returned = 0;
+  if (time == last_returned) return time;  // the value that was just made
+  if (time + offset < latest) offset = latest - time;
+  latest = time + offset;
+  last_returned = latest;
+  return latest;
+}
+
 }  // namespace
 }  // namespace ftmpi
 
@@ -452,12 +465,12 @@ FTMPI_EXPORT double MPI_Wtime(void) {
   EngineLock lock;
   if (!g.configuration.log_time) return PMPI_Wtime();
   const std::uint64_t bits = events::LogValue([] {
-    const double time = PMPI_Wtime();
+    const double time = NeverBack(PMPI_Wtime());
     std::uint64_t value = 0;
     std::memcpy(&value, &time, sizeof value);
     return value;
   });
   double time = 0;
   std::memcpy(&time, &bits, sizeof time);
-  return time;
+  return NeverBack(time);
 }
