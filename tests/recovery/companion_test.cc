@@ -305,7 +305,7 @@ TEST_F(CompanionTest, AGrandchildThatHoldsTheOutputDelaysNothing) {
 TEST_F(CompanionTest, LeavesNoTraceInTheRanksProcessTable) {
   FakeRank rank(setting_, {"start", "children", "next", "finalize"});
   ASSERT_TRUE(rank.ReadAll());
-  EXPECT_EQ(rank.out, "no child\n3\n");
+  EXPECT_EQ(rank.out, "no child\nsame\n");
 }
 
 TEST_F(CompanionTest, AChildOfTheRankIsNotTheRank) {
