@@ -14,10 +14,8 @@ void Direct(Schedule& schedule, const Blocks& send, const Blocks& receive, int w
   const int rank = schedule.rank();
   const int peers = schedule.inter() ? schedule.remote_size() : schedule.size();
   int first = 0;
-  if (!schedule.inter()) {
-    schedule.CopyData(send.At(rank), receive.At(rank));
-    first = 1;
-  }
+  bool own_block = !schedule.inter();  // still to be copied
+  if (own_block) first = 1;
   // In the groups of an intercommunicator, which may differ in size, partner i of a rank counts
   // from 0: both ends of each pair still meet, since no window waits for its sends alone.
   if (schedule.inter()) window = peers;
@@ -31,8 +29,12 @@ void Direct(Schedule& schedule, const Blocks& send, const Blocks& receive, int w
       const int to = (rank + i) % peers;
       if (send.BytesOf(to) > 0) schedule.SendData(send.At(to), to);
     }
+    // While the first messages travel.
+    if (own_block) schedule.CopyData(send.At(rank), receive.At(rank));
+    own_block = false;
     schedule.EndRound();
   }
+  if (own_block) schedule.CopyData(send.At(rank), receive.At(rank));
 }
 
 // Each pair of ranks swaps its blocks; in step s the partner is s - rank, which is mutual.

@@ -5,8 +5,6 @@
 #include <cstdlib>
 #include <initializer_list>
 
-#include "pmpi/message.h"
-
 namespace ftmpi {
 namespace {
 
@@ -14,18 +12,23 @@ constexpr std::uint64_t kKiB = 1024;
 constexpr std::uint64_t kMiB = 1024 * kKiB;
 
 // --- The table ----------------------------------------------------------------------------------
+// Measured on shared memory, where a copy costs as much as a transfer: what moves fewer bytes wins
+// over what takes fewer rounds only with several ranks.
 constexpr std::uint64_t kBcastLarge = 256 * kKiB;  // from here: scatter and ring
-constexpr int kBcastLargeRanks = 4;                // fewer ranks: binomial at any size
+constexpr int kBcastLargeRanks = 5;                // fewer ranks: binomial at any size
 constexpr std::uint64_t kBcastChain = 8 * kMiB;    // from here, many ranks: chain
 constexpr int kBcastChainRanks = 8;
-constexpr std::uint64_t kGatherBinomial = 8 * kKiB;   // up to here, per block
-constexpr std::uint64_t kAllgatherShort = 64 * kKiB;  // of the whole result: logarithmic up to here
-constexpr std::uint64_t kAlltoallBruck = 256;         // up to here, per block,
-constexpr int kAlltoallBruckRanks = 8;                // from this many ranks
-constexpr std::uint64_t kAlltoallPairwise = 32 * kKiB;    // from here, per block
+constexpr std::uint64_t kGatherBinomial = 8 * kKiB;       // up to here, per block
+constexpr std::uint64_t kAllgatherBruck = 64 * kKiB;      // of the whole result: Bruck up to here,
+constexpr std::uint64_t kAllgatherDoubling = 512 * kKiB;  // recursive doubling up to here
+constexpr std::uint64_t kAlltoallBruck = 256;             // up to here, per block,
+constexpr int kAlltoallBruckRanks = 8;                    // from this many ranks
+constexpr std::uint64_t kAlltoallPairwise = 256 * kKiB;   // from here, per block,
+constexpr int kAlltoallPairwiseRanks = 16;                // from this many ranks
 constexpr std::uint64_t kReduceShort = 64 * kKiB;         // binomial up to here
-constexpr std::uint64_t kAllreduceShort = 16 * kKiB;      // recursive doubling up to here
-constexpr std::uint64_t kAllreduceRing = 512 * kKiB;      // from here, if commutative: ring
+constexpr std::uint64_t kAllreduceShort = 32 * kKiB;      // recursive doubling up to here
+// From here, if commutative and the ranks are not a power of two: ring.
+constexpr std::uint64_t kAllreduceRing = 512 * kKiB;
 constexpr std::uint64_t kReduceScatterShort = 64 * kKiB;  // recursive halving up to here
 constexpr std::uint64_t kSegment = 128 * kKiB;
 constexpr int kWindow = 32;
@@ -92,15 +95,8 @@ const Variable kVariables[] = {
 };
 
 std::array<Algorithm, static_cast<std::size_t>(Collective::kCount)> g_forced{};
-bool g_read = false;
 
-Algorithm Forced(Collective collective) {
-  if (__builtin_expect(!g_read, 0)) {
-    std::string error;
-    if (!ReadCollectiveSelection(&error)) Fatal("%s", error.c_str());
-  }
-  return g_forced[static_cast<std::size_t>(collective)];
-}
+Algorithm Forced(Collective collective) { return g_forced[static_cast<std::size_t>(collective)]; }
 
 bool IsPowerOfTwo(int ranks) { return std::has_single_bit(static_cast<unsigned>(ranks)); }
 
@@ -124,8 +120,18 @@ bool ReadCollectiveSelection(std::string* error) {
       return false;
     }
   }
-  g_read = true;
   return true;
+}
+
+std::string ForcedCollectives() {
+  std::string text;
+  for (const Variable& variable : kVariables) {
+    const Algorithm forced = g_forced[static_cast<std::size_t>(variable.collective)];
+    if (forced == Algorithm::kAutomatic) continue;
+    text += text.empty() ? "" : " ";
+    text += std::string(variable.name) + "=" + NameOf(forced);
+  }
+  return text;
 }
 
 Algorithm SelectBarrier(int ranks) {
@@ -169,21 +175,24 @@ Algorithm SelectAllgather(int ranks, std::uint64_t bytes) {
   }
   // Between two ranks recursive doubling is the one exchange that there is.
   if (ranks == 2) return Algorithm::kRecursiveDoubling;
-  if (bytes * static_cast<std::uint64_t>(ranks) > kAllgatherShort) return Algorithm::kRing;
-  return IsPowerOfTwo(ranks) ? Algorithm::kRecursiveDoubling : Algorithm::kBruck;
+  const std::uint64_t total = bytes * static_cast<std::uint64_t>(ranks);
+  if (IsPowerOfTwo(ranks))
+    return total <= kAllgatherDoubling ? Algorithm::kRecursiveDoubling : Algorithm::kRing;
+  return total <= kAllgatherBruck ? Algorithm::kBruck : Algorithm::kRing;
 }
 
 Algorithm SelectAllgatherv(int ranks, std::uint64_t bytes) {
   const Algorithm forced = Forced(Collective::kAllgatherv);
   if (forced != Algorithm::kAutomatic) return forced;
-  return bytes <= kAllgatherShort && ranks > 2 ? Algorithm::kBruck : Algorithm::kRing;
+  return bytes <= kAllgatherBruck && ranks > 2 ? Algorithm::kBruck : Algorithm::kRing;
 }
 
 Algorithm SelectAlltoall(int ranks, std::uint64_t bytes) {
   const Algorithm forced = Forced(Collective::kAlltoall);
   if (forced != Algorithm::kAutomatic) return forced;
   if (bytes <= kAlltoallBruck && ranks >= kAlltoallBruckRanks) return Algorithm::kBruck;
-  return bytes >= kAlltoallPairwise ? Algorithm::kPairwise : Algorithm::kLinear;
+  return bytes >= kAlltoallPairwise && ranks >= kAlltoallPairwiseRanks ? Algorithm::kPairwise
+                                                                       : Algorithm::kLinear;
 }
 
 Algorithm SelectAlltoallv(int /*ranks*/) {
@@ -207,9 +216,9 @@ Algorithm SelectAllreduce(int ranks, std::uint64_t bytes, std::uint64_t elements
   Algorithm choice = Forced(Collective::kAllreduce);
   if (elements < static_cast<std::uint64_t>(ranks)) return Algorithm::kRecursiveDoubling;
   if (choice == Algorithm::kAutomatic) {
-    choice = bytes <= kAllreduceShort  ? Algorithm::kRecursiveDoubling
-             : bytes >= kAllreduceRing ? Algorithm::kRing
-                                       : Algorithm::kRabenseifner;
+    choice = bytes <= kAllreduceShort                          ? Algorithm::kRecursiveDoubling
+             : bytes >= kAllreduceRing && !IsPowerOfTwo(ranks) ? Algorithm::kRing
+                                                               : Algorithm::kRabenseifner;
   }
   if (choice == Algorithm::kRing && !commutative) return Algorithm::kRabenseifner;
   return choice;

@@ -45,8 +45,10 @@ enum class Algorithm : std::uint8_t {
 };
 
 // Reads and checks FT_COLLECTIVE_*. False: `error` names the variable, its value and what is
-// allowed. Called at the first collective (and then ends the job on an error) if nobody did before.
+// allowed. Called in MPI_Init; without the call nothing is forced.
 bool ReadCollectiveSelection(std::string* error);
+// What is forced, as "FT_COLLECTIVE_BCAST=chain ...", for the ranks to agree on; empty: nothing.
+std::string ForcedCollectives();
 
 // `ranks` of the group; `bytes` of one rank's contribution (one block for gather, scatter,
 // allgather and alltoall; the whole vector for bcast and reductions; the whole result for

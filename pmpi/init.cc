@@ -19,6 +19,7 @@
 #include "logging/log_error.h"
 #include "logging/payload_log_format.h"
 #include "pmpi/capture.h"
+#include "pmpi/collective_selection.h"
 #include "pmpi/communicator.h"
 #include "pmpi/companion_link.h"
 #include "pmpi/configuration.h"
@@ -79,7 +80,11 @@ bool WaitLimited(MPI_Request* request, double deadline) {
 // All ranks must run with the same values. Point to point with a time limit: a rank without FT_MODE
 // takes part in nothing, and must not make the others wait for ever.
 void AgreeOnConfiguration(const std::string& agreed) {
-  char mine[1024] = {0};
+  char mine[2048] = {0};
+  if (agreed.size() >= sizeof mine) {
+    Fatal("the settings are too long to be compared among the ranks (%zu bytes): shorten FT_DIR",
+          agreed.size());
+  }
   std::snprintf(mine, sizeof mine, "%s", agreed.c_str());
   const double deadline = PMPI_Wtime() + kAgreementSeconds;
   if (g.rank != 0) {
@@ -338,7 +343,9 @@ void StartEngine() {
   const std::string node = NodeName();
   SetMessageIdentity(g.rank, node.c_str());
   g.peers.assign(static_cast<std::size_t>(g.size), nullptr);
-  AgreeOnConfiguration(AgreedValues(g.configuration));
+  std::string wrong;
+  if (!ReadCollectiveSelection(&wrong)) Fatal("%s", wrong.c_str());
+  AgreeOnConfiguration(AgreedValues(g.configuration) + " " + ForcedCollectives());
 
   std::unique_ptr<logging::ReplayLog> replay;
   JobFacts facts;
@@ -359,6 +366,7 @@ void StartEngine() {
     std::string error;
     if (!inject::Arm(g.configuration.inject, g.rank, g.size, g.epoch, &error))
       Fatal("%s", error.c_str());
+    EngineLock::watched = engine::g_threaded || inject::g_armed;
     g.interval = replay ? replay->recovered_interval : 0;
     OpenLogs(facts, replay.get());
     SetUpProtocol(g.interval);
