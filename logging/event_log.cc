@@ -179,7 +179,8 @@ EventLogContents ReadEventLog(Environment* environment, const std::string& path)
         wrong = " is of an unknown kind";
       }
       if (!wrong.empty()) {
-        contents.damaged = path + ": record " + std::to_string(number) + wrong;
+        contents.damaged = path;
+        contents.damaged.append(": record ").append(std::to_string(number)).append(wrong);
         return contents;
       }
       contents.determinants.push_back(record.determinant);

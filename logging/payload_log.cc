@@ -256,7 +256,7 @@ void SegmentedPayloadLog::Allocate(MappedFile* file, std::uint64_t size) {
       } catch (const LogError& error) {
         // A full /dev/shm is a lower limit than the one that was asked for.
         if (error.error_number() != ENOSPC) throw;
-        reason = std::string(error.what()) + ", and " + reason;
+        reason.insert(0, ", and ").insert(0, error.what());
       }
     }
     if (!FreeSomething()) ThrowFull(wanted, reason);

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -78,11 +77,9 @@ TEST_F(EnvironmentTest, PopulateKeepsContent) {
 }
 
 TEST_F(EnvironmentTest, AFullFileSystemIsAnErrorNotASignal) {
-  const std::string mounted = directory_ / "small";
-  environment_->MakeDirectory(mounted);
-  if (::mount("tmpfs", mounted.c_str(), "tmpfs", 0, "size=64k") != 0) {
-    GTEST_SKIP() << "mounting a small tmpfs needs root";
-  }
+  const SmallFileSystem small(directory_ / "small", "64k");
+  if (!small.mounted()) GTEST_SKIP() << "mounting a small tmpfs needs root";
+  const std::string& mounted = small.path();
   {
     const auto file = environment_->CreateMapped(mounted + "/file", 1 << 20);
     file->Allocate(32 << 10);
@@ -105,7 +102,6 @@ TEST_F(EnvironmentTest, AFullFileSystemIsAnErrorNotASignal) {
                 HasSubstr("No space left"));
     EXPECT_THAT(environment_->List(mounted), ElementsAre("file"));
   }
-  EXPECT_EQ(::umount2(mounted.c_str(), MNT_DETACH), 0);
 }
 
 TEST_F(EnvironmentTest, WritesAndReads) {

@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/mman.h>
-#include <sys/mount.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -264,11 +263,12 @@ TEST_F(PayloadLogRecoveryTest, AKilledWriterLosesNothingCommitted) {
 
 // A node-local directory that really is full: an error, never a SIGBUS.
 TEST_F(PayloadLogRecoveryTest, AFullFileSystemIsAnError) {
-  const std::string mounted = memory_ / "small";
-  std::filesystem::create_directory(mounted);
-  if (::mount("tmpfs", mounted.c_str(), "tmpfs", 0, "size=1m") != 0) {
+  const SmallFileSystem small(memory_ / "small", "1m");
+  const SmallFileSystem small_spill(memory_ / "spill", "2m");
+  if (!small.mounted() || !small_spill.mounted()) {
     GTEST_SKIP() << "mounting a small tmpfs needs root";
   }
+  const std::string& mounted = small.path();
   options_.directory = mounted;
   options_.memory = 16 << 20;
   options_.segment_size = 512 << 10;
@@ -292,9 +292,7 @@ TEST_F(PayloadLogRecoveryTest, AFullFileSystemIsAnError) {
   }
   {
     // With a directory to spill to it goes on, until that is full as well.
-    std::filesystem::create_directory(memory_ / "spill");
-    ASSERT_EQ(::mount("tmpfs", (memory_ / "spill").c_str(), "tmpfs", 0, "size=2m"), 0);
-    options_.spill_directory = memory_ / "spill";
+    options_.spill_directory = small_spill.path();
     const std::unique_ptr<PayloadLog> log = Recover();
     const std::string error = ErrorOf([&] { fill(log.get()); });
     EXPECT_THAT(error, HasSubstr("spilling failed"));
@@ -303,8 +301,6 @@ TEST_F(PayloadLogRecoveryTest, AFullFileSystemIsAnError) {
   }
   const std::unique_ptr<PayloadLog> log = Recover();
   EXPECT_EQ(ReadAll(log.get()), messages);
-  EXPECT_EQ(::umount2((memory_ / "spill").c_str(), MNT_DETACH), 0);
-  EXPECT_EQ(::umount2(mounted.c_str(), MNT_DETACH), 0);
 }
 
 }  // namespace
