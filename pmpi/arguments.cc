@@ -6,14 +6,18 @@
 namespace ftmpi {
 namespace {
 
-int TagUpperBound() {
-  static const int bound = [] {
-    int* value = nullptr;
-    int found = 0;
-    PMPI_Comm_get_attr(MPI_COMM_WORLD, MPI_TAG_UB, &value, &found);
-    return found != 0 ? *value : 32767;
-  }();
-  return bound;
+int g_tag_upper_bound = -1;  // not asked for yet
+
+int AskTagUpperBound() {
+  int* value = nullptr;
+  int found = 0;
+  PMPI_Comm_get_attr(MPI_COMM_WORLD, MPI_TAG_UB, &value, &found);
+  g_tag_upper_bound = found != 0 ? *value : 32767;
+  return g_tag_upper_bound;
+}
+
+inline int TagUpperBound() {
+  return __builtin_expect(g_tag_upper_bound >= 0, 1) ? g_tag_upper_bound : AskTagUpperBound();
 }
 
 int CheckData(const void* buffer, int count, MPI_Datatype datatype) {
@@ -87,10 +91,22 @@ Request* MakeReceive(void* buffer, int count, MPI_Datatype datatype, int source,
 
 void SetStatus(MPI_Status* status, int source, int tag, std::uint64_t bytes, bool cancelled) {
   if (status == MPI_STATUS_IGNORE) return;
+  // What a status keeps beside its public fields is Open MPI's business: it fills one, which serves
+  // for all messages of that length.
+  static MPI_Status made;
+  static std::uint64_t made_bytes = UINT64_MAX;
+  static bool made_cancelled = false;
+  if (__builtin_expect(bytes != made_bytes || cancelled != made_cancelled, 0)) {
+    PMPI_Status_set_elements_x(&made, MPI_BYTE, static_cast<MPI_Count>(bytes));
+    PMPI_Status_set_cancelled(&made, cancelled ? 1 : 0);
+    made_bytes = bytes;
+    made_cancelled = cancelled;
+  }
+  const int error = status->MPI_ERROR;  // stays as it is
+  *status = made;
   status->MPI_SOURCE = source;
   status->MPI_TAG = tag;
-  PMPI_Status_set_elements_x(status, MPI_BYTE, static_cast<MPI_Count>(bytes));
-  PMPI_Status_set_cancelled(status, cancelled ? 1 : 0);
+  status->MPI_ERROR = error;
 }
 
 void SetEmptyStatus(MPI_Status* status) {

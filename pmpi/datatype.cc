@@ -1,6 +1,5 @@
 #include "pmpi/datatype.h"
 
-#include <array>
 #include <cstring>
 #include <memory>
 #include <vector>
@@ -9,20 +8,6 @@
 
 namespace ftmpi {
 namespace {
-
-struct CacheLine {
-  MPI_Datatype datatype = nullptr;
-  DatatypeLayout layout{};
-};
-
-// Direct-mapped; a datatype's layout never changes while its handle lives.
-constexpr std::size_t kCacheLines = 256;
-std::array<CacheLine, kCacheLines> g_cache;
-
-std::size_t LineOf(MPI_Datatype datatype) {
-  const auto bits = reinterpret_cast<std::uintptr_t>(datatype);
-  return (bits >> 5 ^ bits >> 13) % kCacheLines;
-}
 
 int CombinerOf(MPI_Datatype datatype) {
   int integers = 0;
@@ -85,12 +70,11 @@ constexpr std::uint64_t kPieceBytes = std::uint64_t{1} << 30;
 
 }  // namespace
 
-bool GetLayout(MPI_Datatype datatype, DatatypeLayout* layout) {
-  CacheLine& line = g_cache[LineOf(datatype)];
-  if (__builtin_expect(line.datatype == datatype, 1)) {
-    *layout = line.layout;
-    return true;
-  }
+namespace layout_cache {
+
+std::array<Line, kLines> g_lines;
+
+bool Fill(MPI_Datatype datatype, Line* line) {
   if (datatype == MPI_DATATYPE_NULL || datatype == nullptr) return false;
   MPI_Count size = 0;
   MPI_Count lower = 0;
@@ -107,14 +91,15 @@ bool GetLayout(MPI_Datatype datatype, DatatypeLayout* layout) {
   found.true_extent = true_extent;
   found.predefined = CombinerOf(datatype) == MPI_COMBINER_NAMED;
   found.contiguous = size == extent && size == true_extent && IsContiguous(datatype);
-  line.datatype = datatype;
-  line.layout = found;
-  *layout = found;
+  line->datatype = datatype;
+  line->layout = found;
   return true;
 }
 
+}  // namespace layout_cache
+
 void ForgetDatatype(MPI_Datatype datatype) {
-  CacheLine& line = g_cache[LineOf(datatype)];
+  layout_cache::Line& line = layout_cache::LineOf(datatype);
   if (line.datatype == datatype) line.datatype = nullptr;
 }
 

@@ -3,6 +3,7 @@
 
 #include <mpi.h>
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 
@@ -19,7 +20,7 @@ struct DatatypeLayout {
 
 // The layout of a committed datatype; false: not a valid datatype. From a small cache keyed by
 // handle; MPI_Type_free must call ForgetDatatype.
-bool GetLayout(MPI_Datatype datatype, DatatypeLayout* layout);
+inline bool GetLayout(MPI_Datatype datatype, DatatypeLayout* layout);
 void ForgetDatatype(MPI_Datatype datatype);
 
 // Keeps a datatype's handle valid while an operation needs it, though the program may free it: a
@@ -33,5 +34,35 @@ int PackData(const void* buffer, int count, MPI_Datatype datatype, void* packed,
              std::uint64_t bytes);
 int UnpackData(const void* packed, std::uint64_t bytes, void* buffer, int count,
                MPI_Datatype datatype);
+
+namespace layout_cache {
+
+struct Line {
+  MPI_Datatype datatype = nullptr;
+  DatatypeLayout layout{};
+};
+
+// Direct-mapped; a datatype's layout never changes while its handle lives.
+inline constexpr std::size_t kLines = 256;
+extern std::array<Line, kLines> g_lines;
+
+inline Line& LineOf(MPI_Datatype datatype) {
+  const auto bits = reinterpret_cast<std::uintptr_t>(datatype);
+  return g_lines[(bits >> 5 ^ bits >> 13) % kLines];
+}
+
+// Asks Open MPI and fills the line.
+bool Fill(MPI_Datatype datatype, Line* line);
+
+}  // namespace layout_cache
+
+inline bool GetLayout(MPI_Datatype datatype, DatatypeLayout* layout) {
+  layout_cache::Line& line = layout_cache::LineOf(datatype);
+  if (__builtin_expect(line.datatype != datatype, 0) || datatype == nullptr) {
+    if (!layout_cache::Fill(datatype, &line)) return false;
+  }
+  *layout = line.layout;
+  return true;
+}
 
 }  // namespace ftmpi

@@ -2,6 +2,7 @@
 
 #include <cstring>
 #include <mutex>
+#include <new>
 #include <set>
 #include <string>
 
@@ -35,7 +36,9 @@ EngineState g;
 bool g_threaded = false;
 }  // namespace engine
 
-EngineLock::EngineLock(const char* function) {
+bool EngineLock::watched = false;
+
+void EngineLock::Enter(const char* function) {
   if (__builtin_expect(engine::g_threaded, 0)) {
     g_mutex.lock();
     if (++t_depth == 1 && !g_threads_seen) {
@@ -50,7 +53,7 @@ EngineLock::EngineLock(const char* function) {
   if (__builtin_expect(inject::g_armed, 0)) inject::Count(function);
 }
 
-EngineLock::~EngineLock() {
+void EngineLock::Leave() {
   if (__builtin_expect(engine::g_threaded, 0)) {
     --t_depth;
     g_mutex.unlock();
@@ -71,7 +74,7 @@ Request* NewRequest(RequestKind kind, Communicator* communicator) {
   Request* request = g_free_requests;
   if (__builtin_expect(request != nullptr, 1)) {
     g_free_requests = request->next;
-    *request = Request();
+    new (request) Request;
   } else {
     request = new Request;
   }

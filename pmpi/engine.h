@@ -18,10 +18,21 @@ namespace ftmpi {
 // the MPI function's name (for FT_INJECT).
 class EngineLock {
  public:
-  explicit EngineLock(const char* function = __builtin_FUNCTION());
-  ~EngineLock();
+  explicit EngineLock(const char* function = __builtin_FUNCTION()) {
+    if (__builtin_expect(watched, 0)) Enter(function);
+  }
+  ~EngineLock() {
+    if (__builtin_expect(watched, 0)) Leave();
+  }
   EngineLock(const EngineLock&) = delete;
   EngineLock& operator=(const EngineLock&) = delete;
+
+  // There is something to do at entry: a lock to take, or calls to count. Set in MPI_Init.
+  static bool watched;
+
+ private:
+  static void Enter(const char* function);
+  static void Leave();
 };
 
 // Where a send belongs in the channel's numbering: program order (SSN), or a schedule, whose sends
@@ -48,6 +59,10 @@ void CompleteRequest(Request* request);
 // Starts what `request` (kSend or kReceive, filled in) describes. Never blocks. A send in kSchedule
 // lane or context sets request->schedule_lane / context before.
 void StartSend(Request* request);
+// A blocking standard send of `bytes` contiguous bytes at once, if nothing stands in its way.
+// False: nothing was done, it must go by StartSend. `destination` is a rank of the communicator.
+bool SendShort(Communicator* communicator, const void* buffer, std::uint64_t bytes, int destination,
+               int tag);
 void StartReceive(Request* request);
 
 // Convenience for collectives: makes and starts a request in the collective context of

@@ -112,6 +112,8 @@ extern bool g_threaded;  // MPI_THREAD_MULTIPLE
 // --- wire ---------------------------------------------------------------------------------------
 // Payload bytes that a message may carry beside its header, for any peer.
 inline constexpr std::size_t kMaximumInline = 65536 - 256;
+// What a slot of the receive ring holds behind a header.
+inline constexpr std::size_t kSlotPayload = 65536;
 inline constexpr std::uint32_t kReplayedBit = 1U << 30;  // in WireHeader::csn: sent from the log
 
 void PrepareNodeMap();           // collective over MPI_COMM_WORLD, before NodeLeader is asked
@@ -125,6 +127,13 @@ inline Peer* PeerOf(int world_rank) {
 }
 // Sends header, payload and piggyback of an inline record. The record stays pinned until it is out.
 void TransmitInline(Peer* peer, logging::LogRecord* record, std::uint64_t piggyback);
+// A short message can also be built in a buffer that the caches hold, and go into the log when it
+// has left. Where it is built: a header with kBuiltBytes behind it. Null: too many are under way.
+inline constexpr std::size_t kBuiltBytes = 4096;
+logging::WireHeader* BuildingBuffer();
+// Sends what was built: the header and `bytes` behind it. With `blocking` it has left on return, or
+// Open MPI has it: for blocking sends, which may wait where MPI's own would.
+void TransmitBuilt(Peer* peer, std::size_t bytes, bool blocking);
 // Sends a message without a log record: `header` and `payload` are copied.
 void TransmitCopy(Peer* peer, const logging::WireHeader& header, const void* payload,
                   std::size_t bytes);
@@ -147,12 +156,12 @@ void SendMatched(Peer* peer, std::uint64_t ssn);
 void OnMatched(Peer* peer, std::uint64_t ssn);
 
 // --- receiving ----------------------------------------------------------------------------------
-// A message came off the wire; `message` is header, payload, piggyback in `bytes` bytes.
-void OnArrival(int source, const std::byte* message, std::size_t bytes);
+// A message came off the wire: a header, with payload and piggyback behind it.
+void OnArrival(int source, const logging::WireHeader& header);
 // A large payload is complete.
 void OnPayloadReceived(Request* request, int error);
 // Gives a message to a receive that it was matched with.
-void Deliver(Request* request, int source, const logging::WireHeader& header,
+void Deliver(Request* request, Peer* peer, const logging::WireHeader& header,
              const std::byte* payload);
 // Takes an unexpected message out of its queue's hands and delivers it.
 void DeliverUnexpected(Request* request, MatchQueue* queue, UnexpectedMessage* message);

@@ -60,6 +60,14 @@ int BlockingSend(const char* function, const void* buffer, int count, MPI_Dataty
                                      communicator->foreign, mode, &request);
     return AwaitForeign(started, request, MPI_STATUS_IGNORE);
   }
+  if (mode == SendMode::kStandard && destination != MPI_PROC_NULL) {
+    DatatypeLayout layout;
+    if (GetLayout(datatype, &layout) && layout.contiguous &&
+        engine::SendShort(communicator, static_cast<const std::byte*>(buffer) + layout.true_lower,
+                          layout.size * static_cast<std::uint64_t>(count), destination, tag)) {
+      return MPI_SUCCESS;
+    }
+  }
   if (mode == SendMode::kBuffered && destination != MPI_PROC_NULL) {
     if (const int error = CheckBuffer(count, datatype); error != MPI_SUCCESS) {
       return RaiseError(communicator, error, function);
@@ -221,12 +229,18 @@ FTMPI_EXPORT int MPI_Recv(void* buf, int count, MPI_Datatype datatype, int sourc
         PMPI_Irecv(buf, count, datatype, source, tag, communicator->foreign, &request);
     return AwaitForeign(started, request, status);
   }
-  Request* request = MakeReceive(buf, count, datatype, source, tag, communicator);
-  engine::StartReceive(request);
-  if (!request->complete) engine::Wait(request);
-  SetStatus(status, request->source, request->received_tag, request->bytes, false);
-  const int error = request->error;
-  engine::DeleteRequest(request);
+  Request request;  // nobody knows of it behind this call
+  request.kind = RequestKind::kReceive;
+  request.communicator = communicator;
+  request.buffer = buf;
+  request.count = count;
+  request.datatype = datatype;
+  request.peer = source;
+  request.tag = tag;
+  engine::StartReceive(&request);
+  if (!request.complete) engine::Wait(&request);
+  SetStatus(status, request.source, request.received_tag, request.bytes, false);
+  const int error = request.error;
   return __builtin_expect(error == MPI_SUCCESS, 1) ? MPI_SUCCESS
                                                    : RaiseError(communicator, error, "MPI_Recv");
 }

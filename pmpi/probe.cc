@@ -115,7 +115,7 @@ Request* ReceiveMatched(void* buffer, int count, MPI_Datatype datatype, MPI_Mess
                                  message->communicator);
   request->datatype_holder = HoldDatatype(datatype);
   request->active = true;
-  engine::Deliver(request, message->source, message->header, message->payload());
+  engine::Deliver(request, engine::PeerOf(message->source), message->header, message->payload());
   ReleaseCommunicator(message->communicator);
   engine::DeleteUnexpected(message);
   return request;

@@ -47,7 +47,7 @@ void Arrived(Peer* peer, const WireHeader& header, const std::byte* payload) {
                          : queue->MatchPosted(peer->world_rank, header.tag);
   if (request != nullptr) {
     queue->Unpost(request);
-    Deliver(request, peer->world_rank, header, payload);
+    Deliver(request, peer, header, payload);
     return;
   }
   const std::size_t bytes = header.kind == MessageKind::kRendezvous ? 0 : header.payload_length;
@@ -60,22 +60,19 @@ void Arrived(Peer* peer, const WireHeader& header, const std::byte* payload) {
 
 }  // namespace
 
-void OnArrival(int source, const std::byte* message, std::size_t bytes) {
-  WireHeader header;
-  if (bytes < sizeof header)
-    Fatal("a message of %zu bytes from rank %d is shorter than a header", bytes, source);
-  std::memcpy(&header, message, sizeof header);
-  if (header.version != logging::kWireVersion) {
+void OnArrival(int source, const WireHeader& header) {
+  if (__builtin_expect(header.version != logging::kWireVersion, 0)) {
     Fatal("rank %d speaks wire version %d, this rank %d: all ranks must load the same libftmpi",
           source, header.version, logging::kWireVersion);
   }
-  if (header.epoch != g.epoch)
+  if (__builtin_expect(header.epoch != g.epoch, 0))
     Fatal("rank %d is in recovery epoch %d, this rank in %d", source, header.epoch, g.epoch);
-  const std::byte* payload = message + sizeof header;
+  const auto* payload = reinterpret_cast<const std::byte*>(&header + 1);
   const std::uint64_t in_message =
       header.kind == MessageKind::kRendezvous ? 0 : header.payload_length;
-  if (in_message + header.piggyback_length != bytes - sizeof header) {
-    Fatal("a message from rank %d has %zu bytes where its header says %lu", source, bytes,
+  if (__builtin_expect(
+          in_message > kSlotPayload || in_message + header.piggyback_length > kSlotPayload, 0)) {
+    Fatal("a message from rank %d has %lu bytes by its header, more than fit a slot", source,
           static_cast<unsigned long>(in_message + header.piggyback_length + sizeof header));
   }
   Peer* peer = PeerOf(source);
@@ -110,11 +107,10 @@ void OnArrival(int source, const std::byte* message, std::size_t bytes) {
   Fatal("a message from rank %d is of unknown kind %d", source, static_cast<int>(header.kind));
 }
 
-void Deliver(Request* request, int source, const WireHeader& header, const std::byte* payload) {
-  Peer* peer = PeerOf(source);
+void Deliver(Request* request, Peer* peer, const WireHeader& header, const std::byte* payload) {
   // What an event depends on is recorded before the event.
   if (header.interval > peer->known_interval) NoteDependency(peer, header.interval);
-  if (request->wildcard) events::WildcardMatched(request, source, header.ssn);
+  if (request->wildcard) events::WildcardMatched(request, peer->world_rank, header.ssn);
   if (__builtin_expect((header.flags & logging::kFlagSynchronous) != 0, 0))
     SendMatched(peer, header.ssn);
   if (__builtin_expect((header.csn & kReplayedBit) != 0, 0)) CreditReplayed(peer, header);
@@ -127,6 +123,12 @@ void Deliver(Request* request, int source, const WireHeader& header, const std::
   const std::uint64_t bytes = header.payload_length;
   if (header.kind == MessageKind::kInline) {
     request->bytes = bytes < capacity ? bytes : capacity;
+    if (__builtin_expect(layout.contiguous && bytes <= capacity, 1)) {
+      if (bytes > 0)
+        std::memcpy(static_cast<std::byte*>(request->buffer) + layout.true_lower, payload, bytes);
+      CompleteReceive(request, MPI_SUCCESS);
+      return;
+    }
     int error =
         UnpackData(payload, request->bytes, request->buffer, request->count, request->datatype);
     if (bytes > capacity) error = MPI_ERR_TRUNCATE;
@@ -169,7 +171,7 @@ void CompleteReceive(Request* request, int error) {
 
 void DeliverUnexpected(Request* request, MatchQueue* queue, UnexpectedMessage* message) {
   queue->RemoveUnexpected(message);
-  Deliver(request, message->source, message->header, message->payload());
+  Deliver(request, PeerOf(message->source), message->header, message->payload());
   DeleteUnexpected(message);
 }
 

@@ -18,28 +18,55 @@ using logging::LogRecord;
 using logging::MessageKind;
 using logging::WireHeader;
 
+// memcpy for lengths that are not known: compiled in place it becomes a string instruction, which
+// is slow to start.
+inline void CopyBytes(void* to, const void* from, std::size_t bytes) {
+  if (bytes <= 16) {
+    auto* target = static_cast<std::byte*>(to);
+    const auto* source = static_cast<const std::byte*>(from);
+    if (bytes >= 8) {
+      std::uint64_t head = 0;
+      std::uint64_t tail = 0;
+      std::memcpy(&head, source, 8);
+      std::memcpy(&tail, source + bytes - 8, 8);
+      std::memcpy(target, &head, 8);
+      std::memcpy(target + bytes - 8, &tail, 8);
+      return;
+    }
+    for (std::size_t n = 0; n < bytes; ++n) target[n] = source[n];
+    return;
+  }
+  void* (*volatile const copy)(void*, const void*, std::size_t) = std::memcpy;
+  copy(to, from, bytes);
+}
+
 constexpr std::uint32_t kTransferTags = 1U << 30;
 
-void FillHeader(WireHeader* header, const Request& request, MessageKind kind, std::uint64_t ssn,
-                std::uint64_t bytes) {
+void FillHeader(WireHeader* header, const Communicator& communicator, MessageKind kind,
+                unsigned flags, int tag, std::uint64_t ssn, std::uint64_t bytes) {
   header->version = logging::kWireVersion;
   header->kind = kind;
-  header->flags = static_cast<std::uint8_t>(
-      (request.context == static_cast<std::uint8_t>(Context::kCollective) ? logging::kFlagCollective
-                                                                          : 0) |
-      (request.schedule_lane ? logging::kFlagSchedule : 0) |
-      (request.mode == SendMode::kSynchronous ? logging::kFlagSynchronous : 0));
+  header->flags = static_cast<std::uint8_t>(flags);
   header->reserved0 = 0;
-  header->tag = request.tag;
-  header->communicator = request.communicator->id;
+  header->tag = tag;
+  header->communicator = communicator.id;
   header->ssn = ssn;
   header->payload_length = bytes;
   header->interval = g.interval;
-  header->source_rank = request.communicator->rank;
+  header->source_rank = communicator.rank;
   header->piggyback_length = 0;
   header->epoch = g.epoch;
   header->transfer = 0;
   header->csn = 0;
+}
+
+void FillHeader(WireHeader* header, const Request& request, MessageKind kind, std::uint64_t ssn,
+                std::uint64_t bytes) {
+  unsigned flags = request.schedule_lane ? logging::kFlagSchedule : 0;
+  if (request.context == static_cast<std::uint8_t>(Context::kCollective))
+    flags |= logging::kFlagCollective;
+  if (request.mode == SendMode::kSynchronous) flags |= logging::kFlagSynchronous;
+  FillHeader(header, *request.communicator, kind, flags, request.tag, ssn, bytes);
 }
 
 std::uint64_t NextNumber(Peer* peer, Request* request) {
@@ -113,11 +140,44 @@ void TransmitMatched(Peer* peer, std::uint64_t ssn) {
   TransmitCopy(peer, header, piggyback.data(), piggyback.size());
 }
 
+// Logs what was built in the warm buffer: a header with `behind` bytes behind it.
+void LogBuilt(const Peer* peer, const WireHeader* built, std::uint64_t behind) {
+  LogRecord* record = OrFatal([&] { return g.payload_log->Reserve(behind, peer->world_rank); });
+  std::memcpy(&record->header, built, sizeof *built);
+  CopyBytes(record->payload(), built + 1, behind);
+  g.payload_log->Commit(record, behind);
+}
+
+// Builds the message in a warm buffer, sends it from there and logs it then: the log's memory,
+// which no cache holds, is written while the message travels. (A process that ends in between has
+// sent a message that is not in its log. It will send it again when it is recovered, as it does
+// with everything after its last determinant.)
+bool SendBuilt(Peer* peer, Request* request, std::uint64_t bytes,
+               std::span<const std::byte> piggyback) {
+  const std::uint64_t behind = bytes + piggyback.size();
+  if (behind > kBuiltBytes) return false;
+  WireHeader* const built = BuildingBuffer();
+  if (built == nullptr) return false;
+  FillHeader(built, *request, MessageKind::kInline, request->ssn, bytes);
+  built->piggyback_length = static_cast<std::uint16_t>(piggyback.size());
+  auto* const payload = reinterpret_cast<std::byte*>(built + 1);
+  const int error = PackData(request->buffer, request->count, request->datatype, payload, bytes);
+  if (error != MPI_SUCCESS) request->error = error;
+  if (!piggyback.empty()) std::memcpy(payload + bytes, piggyback.data(), piggyback.size());
+  TransmitBuilt(peer, behind, false);
+  LogBuilt(peer, built, behind);
+  return true;
+}
+
 void SendInline(Peer* peer, Request* request, std::uint64_t bytes) {
   const bool hold = MustHold(peer);
   std::span<const std::byte> piggyback;
   if (!hold && g.protocol->piggyback_pending())
     piggyback = g.protocol->TakePiggyback(peer->world_rank);
+  if (!hold && SendBuilt(peer, request, bytes, piggyback)) {
+    Sent(peer, request);
+    return;
+  }
   const std::uint64_t room = hold ? PiggybackRoom() : piggyback.size();
   LogRecord* record =
       OrFatal([&] { return g.payload_log->Reserve(bytes + room, peer->world_rank); });
@@ -205,6 +265,24 @@ void ReleaseHeldSends() {
       ++n;
     }
   }
+}
+
+bool SendShort(Communicator* communicator, const void* buffer, std::uint64_t bytes, int destination,
+               int tag) {
+  Peer* peer = PeerOf(communicator->PeerWorldRank(destination));
+  if (__builtin_expect(bytes > kBuiltBytes || bytes > peer->inline_limit || g.poll_failures != 0 ||
+                           peer->replay != nullptr || g.protocol->piggyback_pending() ||
+                           MustHold(peer),
+                       0)) {
+    return false;
+  }
+  WireHeader* const built = BuildingBuffer();
+  if (__builtin_expect(built == nullptr, 0)) return false;
+  FillHeader(built, *communicator, MessageKind::kInline, 0, tag, ++peer->last_ssn, bytes);
+  CopyBytes(built + 1, buffer, bytes);
+  TransmitBuilt(peer, bytes, true);
+  LogBuilt(peer, built, bytes);
+  return true;
 }
 
 void StartSend(Request* request) {

@@ -19,7 +19,7 @@ using logging::LogRecord;
 using logging::WireHeader;
 
 constexpr int kRingSlots = 32;
-constexpr std::size_t kSlotBytes = sizeof(WireHeader) + 65536;
+constexpr std::size_t kSlotBytes = sizeof(WireHeader) + kSlotPayload;
 // Slots that have been read are posted again when the wire is idle, or when so many are due.
 constexpr int kRepostBatch = 8;
 
@@ -28,11 +28,20 @@ struct Slot {
   std::byte* data = nullptr;
 };
 
+// A short message is built here, in front of its place in the log.
+struct BuiltMessage {
+  alignas(64) WireHeader header;
+  std::byte payload[kBuiltBytes];
+  BuiltMessage* next;  // in the free list
+};
+static_assert(offsetof(BuiltMessage, payload) == sizeof(WireHeader));
+
 // A send of ours that Open MPI has not finished.
 struct PendingSend {
   MPI_Request request;
-  LogRecord* record;  // unpinned when done
-  void* block;        // freed when done
+  LogRecord* record;    // unpinned when done
+  void* block;          // freed when done
+  BuiltMessage* built;  // reused when done
 };
 
 struct PendingPayload {
@@ -50,6 +59,10 @@ int g_head = 0;  // the slot that the next message arrives in
 int g_due = 0;   // slots before it that have been read and not been posted again
 std::vector<PendingSend> g_pending_sends;
 std::vector<PendingPayload> g_pending_payloads;
+// So many built messages may be under way; later ones are sent from the log.
+constexpr int kMaximumBuilt = 64;
+BuiltMessage* g_free_built = nullptr;  // its first is the one that is built in
+int g_built_under_way = 0;
 std::uint32_t g_same_node_inline = 0;
 std::uint32_t g_other_node_inline = 0;
 std::vector<int> g_node_of;  // lowest world rank on the same node, by world rank
@@ -121,6 +134,11 @@ struct ByteCount {
 void FinishSend(const PendingSend& send) {
   if (send.record != nullptr) g.payload_log->Unpin(send.record);
   std::free(send.block);
+  if (send.built != nullptr) {
+    send.built->next = g_free_built;
+    g_free_built = send.built;
+    --g_built_under_way;
+  }
 }
 
 void FinishPayload(const PendingPayload& payload, int error) {
@@ -219,6 +237,11 @@ void StopWire() {
   g_ring_memory = nullptr;
   PMPI_Comm_free(&g_payload);
   PMPI_Comm_free(&g_wire);
+  while (g_free_built != nullptr) {
+    BuiltMessage* next = g_free_built->next;
+    delete g_free_built;
+    g_free_built = next;
+  }
   for (Peer* peer : g.known_peers) delete peer;
   g.known_peers.clear();
   g.peers.clear();
@@ -247,7 +270,35 @@ void TransmitInline(Peer* peer, LogRecord* record, std::uint64_t piggyback) {
   PMPI_Test(&request, &done, MPI_STATUS_IGNORE);
   if (__builtin_expect(done == 0, 0)) {
     g.payload_log->Pin(record);
-    g_pending_sends.push_back(PendingSend{request, record, nullptr});
+    g_pending_sends.push_back(PendingSend{request, record, nullptr, nullptr});
+  }
+}
+
+WireHeader* BuildingBuffer() {
+  if (__builtin_expect(g_free_built == nullptr, 0)) {
+    if (g_built_under_way >= kMaximumBuilt) return nullptr;
+    g_free_built = new BuiltMessage;
+    g_free_built->next = nullptr;
+  }
+  return &g_free_built->header;
+}
+
+void TransmitBuilt(Peer* peer, std::size_t bytes, bool blocking) {
+  BuiltMessage* built = g_free_built;
+  if (blocking) {
+    PMPI_Send(built, static_cast<int>(sizeof(WireHeader) + bytes), MPI_BYTE, peer->world_rank, 0,
+              g_wire);
+    return;
+  }
+  MPI_Request request = MPI_REQUEST_NULL;
+  PMPI_Isend(built, static_cast<int>(sizeof(WireHeader) + bytes), MPI_BYTE, peer->world_rank, 0,
+             g_wire, &request);
+  int done = 0;
+  PMPI_Test(&request, &done, MPI_STATUS_IGNORE);
+  if (__builtin_expect(done == 0, 0)) {
+    g_free_built = built->next;
+    ++g_built_under_way;
+    g_pending_sends.push_back(PendingSend{request, nullptr, nullptr, built});
   }
 }
 
@@ -266,7 +317,7 @@ void TransmitCopy(Peer* peer, const WireHeader& header, const void* payload, std
   if (done != 0) {
     std::free(block);
   } else {
-    g_pending_sends.push_back(PendingSend{request, nullptr, block});
+    g_pending_sends.push_back(PendingSend{request, nullptr, block, nullptr});
   }
 }
 
@@ -295,8 +346,6 @@ bool PollWire() {
   const int error = PMPI_Test(&g_ring[g_head].request, &arrived, &status);
   FTMPI_CHECK(error == MPI_SUCCESS);
   if (arrived != 0) {
-    int bytes = 0;
-    PMPI_Get_count(&status, MPI_BYTE, &bytes);
     const Slot& slot = g_ring[g_head];
     g_head = (g_head + 1) % kRingSlots;
     if (++g_due >= kRepostBatch) {
@@ -307,7 +356,7 @@ bool PollWire() {
       g_head = (g_head + 1) % kRingSlots;
       g_due = 1;
     }
-    OnArrival(status.MPI_SOURCE, slot.data, static_cast<std::size_t>(bytes));
+    OnArrival(status.MPI_SOURCE, *reinterpret_cast<const WireHeader*>(slot.data));
     if (__builtin_expect(!g_pending_sends.empty() || !g_pending_payloads.empty(), 0)) PollPending();
     return true;
   }
