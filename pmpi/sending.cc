@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "logging/stream_copy.h"
 #include "pmpi/datatype.h"
 #include "pmpi/engine.h"
 #include "pmpi/engine_state.h"
@@ -211,7 +212,7 @@ void SendLarge(Peer* peer, Request* request, std::uint64_t bytes) {
     record->header.transfer = peer->next_transfer++ % kTransferTags;
     TakePiggybackInto(peer, record);
     SendPayload(peer, record->header.transfer, data, bytes, request, nullptr);
-    std::memcpy(record->payload(), data, bytes);
+    logging::StreamCopy(record->payload(), data, bytes);
     g.payload_log->Commit(record, bytes);
     return;
   }

@@ -11,6 +11,9 @@
 
 enum { kBatches = 15, kMaximumSizes = 16 };
 
+/* Bytes that one size may send in its batches, so that the log memory that was made ready lasts. */
+static const double kBytesPerSize = 160.0 * (1 << 20);
+
 /* Not MPI_Wtime: that is an event for a logging library. */
 static inline double now_ns(void) {
   struct timespec t;
@@ -69,12 +72,13 @@ static inline void measure(const char* name, const struct Options* options, int 
       continue;
     }
     /* How many fit into a batch: rank 0 decides from a short run. */
-    body(bytes, 4, argument);
-    for (iterations = 4;; iterations *= 2) {
+    double most = kBytesPerSize / kBatches / (double)(bytes + 128);
+    body(bytes, 2, argument);
+    for (iterations = 2;; iterations *= 2) {
       double start = now_ns();
       body(bytes, iterations, argument);
       double took = now_ns() - start;
-      int enough = took > 0.5e9 * options->seconds / kBatches;
+      int enough = took > 0.5e9 * options->seconds / kBatches || 2.0 * (double)iterations > most;
       MPI_Bcast(&enough, 1, MPI_INT, 0, MPI_COMM_WORLD);
       if (enough) break;
     }

@@ -15,3 +15,4 @@ ftmpi_unit_test(payload_log_property_test payload_log_property_test.cc
 ftmpi_unit_test(event_log_test event_log_test.cc LIBRARIES ftmpi_fault_environment rapidcheck)
 ftmpi_unit_test(replay_log_test replay_log_test.cc LIBRARIES ftmpi_fault_environment)
 ftmpi_unit_test(rank_status_test rank_status_test.cc LIBRARIES ftmpi_fault_environment)
+ftmpi_unit_test(stream_copy_test stream_copy_test.cc LIBRARIES ftmpi_logging)
