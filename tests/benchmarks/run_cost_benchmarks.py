@@ -95,7 +95,7 @@ class Runner:
         with mpi_jobs.Scratch("cost") as scratch:
             variables = scratch.variables() if mode else {}
             if mode and prepare:
-                variables |= {"FT_LOG_MEMORY": "4G", "FT_LOG_PREPARE": prepare}
+                variables |= {"FT_LOG_MEMORY": "8G", "FT_LOG_PREPARE": prepare}
             command = mpi_jobs.mpirun(
                 np, self.build.program(program), arguments, mode, self.build.library,
                 variables, mpirun_arguments)
@@ -153,8 +153,8 @@ def main():
     parser.add_argument("--modes", default=",".join(mpi_jobs.LOGGING_MODES))
     parser.add_argument("--only", default="shared,tcp,exchange,wildcard,collectives,applications,off")
     parser.add_argument("--pairs", type=int, help="runs of each side (default 7, --quick 3)")
-    parser.add_argument("--prepare", default="2G",
-                        help="log memory made ready for the micro-benchmarks (default 2G), or 'default'")
+    parser.add_argument("--prepare", default="3G",
+                        help="log memory made ready for the micro-benchmarks (default 3G), or 'default'")
     parser.add_argument("--json", type=pathlib.Path, help="write the table there too")
     parser.add_argument("--strict", action="store_true", help="exit code 1 when a mark is missed")
     options = parser.parse_args()
