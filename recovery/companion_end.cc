@@ -251,7 +251,7 @@ void RemoveJobFiles(const CompanionFactsChecked& facts, const JobDescription& jo
     for (const std::string& name : NamesIn(directory)) {
       bool ours = IsRankFile(name);
       for (const char* kind :
-           {"lost-", "survivor-", "done-", "progress-", "alive-", "claim-", "clean-"}) {
+           {"lost-", "survivor-", "done-", "progress-", "alive-", "unborn-", "claim-", "clean-"}) {
         ours = ours || NumberIn(name, kind) >= 0;
       }
       if (ours) Remove(directory + "/" + name);

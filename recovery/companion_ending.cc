@@ -15,6 +15,7 @@
 
 #include "recovery/companion.h"
 #include "recovery/companion_end.h"
+#include "recovery/durable_file.h"
 
 namespace ftmpi::recovery {
 
@@ -73,9 +74,19 @@ void Companion::End() {
     if (!exited_ && notice_ == 0) {
       const std::optional<int> status = WaitStatusOf(options_.pidfd, options_.stat_file);
       if (status && WIFSIGNALED(*status) && WTERMSIG(*status) != SIGTERM) {
+        const bool recovery =
+            options_.recover_rank >= 0 && !options_.recovered_job_directory.empty();
         Say("ftmpi: process " + std::to_string(options_.rank_pid) +
             " was lost before MPI_Init had finished (" + DescribeWaitStatus(status) +
-            "): nothing was logged yet; start the job again");
+            "): nothing was logged yet; " +
+            (recovery ? "to recover type: mpi-ft-recover " + options_.recovered_job_directory
+                      : "start the job again"));
+        // mpirun may hang now; mpi-ft-recover, which watches it, goes by this.
+        if (recovery) {
+          ReplaceFileLoosely(UnbornPath(options_.recovered_job_directory, options_.recover_epoch,
+                                        options_.recover_rank),
+                             "");
+        }
       }
     }
     return;

@@ -484,4 +484,8 @@ std::string ProgressPath(const std::string& job_directory, std::uint32_t epoch, 
   return EpochDirectory(job_directory, epoch) + "/progress-" + std::to_string(rank);
 }
 
+std::string UnbornPath(const std::string& job_directory, std::uint32_t epoch, int rank) {
+  return EpochDirectory(job_directory, epoch) + "/unborn-" + std::to_string(rank);
+}
+
 }  // namespace ftmpi::recovery

@@ -111,11 +111,12 @@ std::string StdinLogPath(const std::string& job_directory);                     
 std::string ReleasedPath(const std::string& job_directory, int rank);  // output/rank-<r>.released
 // log/rank-<r>.events-<epoch>
 std::string FlushedEventsPath(const std::string& job_directory, int rank, std::uint32_t epoch);
-// epoch-<k>/lost-<r>, /survivor-<r>, /done-<r>, /progress-<r>, /alive-<r>
+// epoch-<k>/lost-<r>, /survivor-<r>, /done-<r>, /progress-<r>, /alive-<r>, /unborn-<r>
 std::string LostPath(const std::string& job_directory, std::uint32_t epoch, int rank);
 std::string SurvivorPath(const std::string& job_directory, std::uint32_t epoch, int rank);
 std::string DonePath(const std::string& job_directory, std::uint32_t epoch, int rank);
 std::string ProgressPath(const std::string& job_directory, std::uint32_t epoch, int rank);
+std::string UnbornPath(const std::string& job_directory, std::uint32_t epoch, int rank);
 
 // --- Small records that companions leave in JOBDIR
 // ------------------------------------------------ Each is a fixed-layout file with a checksum;

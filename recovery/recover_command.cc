@@ -189,6 +189,10 @@ Ends ReadEnds(const std::string& job_directory, const JobDescription& job) {
   Ends ends;
   for (int rank = 0; rank < job.np; ++rank) {
     const std::uint32_t epoch = job.current_epoch();
+    if (access(UnbornPath(job_directory, epoch, rank).c_str(), F_OK) == 0) {
+      ends.failures.push_back(fmt::format("rank {} was lost before MPI_Init had finished", rank));
+      continue;
+    }
     for (const std::string& path :
          {DonePath(job_directory, epoch, rank), LostPath(job_directory, epoch, rank),
           SurvivorPath(job_directory, epoch, rank)}) {

@@ -2,7 +2,7 @@
 # table; only the counts, which don't depend on the machine's load, are a test.
 find_package(Python3 3.9 REQUIRED COMPONENTS Interpreter)
 
-foreach(benchmark pingpong exchange wildcard collectives)
+foreach(benchmark pingpong exchange wildcard collectives memory)
   add_executable(bench_${benchmark} ${CMAKE_CURRENT_LIST_DIR}/${benchmark}.c)
   target_link_libraries(bench_${benchmark} PRIVATE ftmpi_flags MPI::MPI_C)
   target_compile_definitions(bench_${benchmark} PRIVATE _GNU_SOURCE)

@@ -538,6 +538,22 @@ TEST_F(CompanionTest, LostBeforeMpiInit) {
   EXPECT_THAT(rank.err, HasSubstr("start the job again"));
 }
 
+// mpirun can hang when a process is lost so early: mpi-ft-recover must hear of it.
+TEST_F(CompanionTest, LostBeforeMpiInitInARecovery) {
+  {
+    FakeRank rank(setting_, {"start", "attach", "kill=9"});
+    ASSERT_TRUE(rank.ReadAll());
+  }
+  NextEpoch();
+  std::filesystem::create_directories(EpochDirectory(setting_.job_directory, 1));
+  FakeRank rank(setting_, {"start", "kill=9"});
+  ASSERT_TRUE(rank.ReadAll());
+  EXPECT_THAT(rank.err, HasSubstr("was lost before MPI_Init had finished"));
+  EXPECT_THAT(rank.err,
+              HasSubstr("to recover type: mpi-ft-recover " + setting_.job_directory + "\n"));
+  EXPECT_TRUE(std::filesystem::exists(UnbornPath(setting_.job_directory, 1, 0)));
+}
+
 TEST_F(CompanionTest, ADamagedCounterFileStopsTheRecovery) {
   {
     FakeRank rank(setting_, {"start", "attach", "lines=5", "kill=9"});
