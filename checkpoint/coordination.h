@@ -97,7 +97,8 @@ class CoordinationHost {
   virtual void Finished(const CheckpointOutcome& outcome) = 0;
 
   // This rank takes part in a new recovery epoch that starts from checkpoint `csn`: restore it (or
-  // not: survivors in the logging modes) and call Participant::EnterEpoch, now or later.
+  // not: survivors in the logging modes) and call Participant::EnterEpoch, now or later. Asked
+  // again with a greater epoch before that, only the last counts.
   virtual void RollBack(std::uint32_t epoch, Csn csn) = 0;
   // Rank 0: every rank is in `epoch` (missing is empty), or the timeout has passed without these.
   virtual void RollbackFinished(std::uint32_t epoch, const std::vector<int>& missing) = 0;

@@ -119,6 +119,8 @@ void Coordinator::Start() {
 }
 
 bool Coordinator::OnControl(int source, const ControlMessage& message) {
+  // From before the rollback that was ordered; rank 0 itself may not be in the new epoch yet.
+  if (message.epoch < target_epoch_) return true;
   switch (message.type) {
     case ControlType::kRequest:
       OnRequest(static_cast<Reason>(message.reason));

@@ -118,7 +118,7 @@ void Participant::DeliverLocal() {
     local_.pop_front();
     const bool good = local.to_coordinator ? coordinator_->OnControl(0, local.message)
                                            : Handle(configuration_.rank, local.message);
-    CoordinationCheck(good, "rank 0 understands itself");
+    if (!good) CoordinationCheck(false, ("rank 0 understands itself: " + refusal_).c_str());
   }
 }
 
@@ -408,6 +408,8 @@ bool Participant::OnAbort(Csn csn) {
     late_.clear();
     host_->Discard(csn);
   }
+  // An acknowledgement may be what was lost: the next cut acknowledges everything anew.
+  for (Channel& channel : storage_) channel.told = 0;
   ControlMessage message = Message(static_cast<std::uint8_t>(ControlType::kAborted));
   message.csn = csn;
   SendToCoordinator(message);
