@@ -120,6 +120,23 @@ TEST(CoordinatorTest, AcknowledgedMessagesNeedNoSecondRoundWithTheCoordinator) {
   EXPECT_EQ(net[2].Cac(), 0u);
 }
 
+TEST(CoordinatorTest, AfterAnAbortAllIsAcknowledgedAnew) {
+  auto configuration = WithAck();
+  configuration.timeout = 100;
+  CoordinationNetwork net(3, configuration);
+  EXPECT_EQ(net.Arrive(1, net.Send(2, 1)), Action::kDeliver);
+  net.Start();
+  net.MoveOne(0, 1);
+  net.Lose(1, 2);  // the acknowledgement
+  net.Move();
+  net.Tick(101);
+  net.Move();
+  EXPECT_EQ(net.At(0).outcomes.at(0).why, "no answer from rank 2 in time");
+  net.Start();
+  net.Move();
+  EXPECT_TRUE(net.At(0).outcomes.at(1).committed);
+}
+
 TEST(CoordinatorTest, ALongVectorGoesInParts) {
   auto configuration = WithMtv(MtvStrategy::kPessimistic);
   configuration.maximum_control = kLeastControlBytes;
