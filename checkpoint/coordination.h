@@ -15,13 +15,14 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
-#include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "checkpoint/channel_table.h"
+#include "checkpoint/checkpoint_interval.h"
 #include "checkpoint/cut_record.h"
-#include "logging/rank_map.h"
 
 namespace ftmpi::checkpoint {
 
@@ -40,7 +41,6 @@ enum class Keeper : std::uint8_t {
   kReceiver = 1,  // saves a copy (no logs: FT_MODE=coordinated)
   kSender = 2,    // its payload log, part of its checkpoint
 };
-enum class Reason : std::uint8_t { kInterval = 1, kMessages = 2, kRequest = 3, kOutput = 4 };
 
 struct CoordinationConfiguration {
   int rank = 0;
@@ -104,22 +104,6 @@ class CoordinationHost {
   virtual void RollbackFinished(std::uint32_t epoch, const std::vector<int>& missing) = 0;
 };
 
-// One rank's counts with one other rank. The address never changes: the engine keeps it with its
-// peer. Only Participant writes it.
-struct Channel {
-  std::int32_t rank = -1;
-  std::uint64_t sent = 0;  // since the job's start, restarts included
-  std::uint64_t received = 0;
-  std::uint64_t sent_at_cut = 0;
-  std::uint64_t received_at_cut = 0;
-  std::uint64_t late = 0;                 // received since the cut, sent before the sender's
-  std::uint64_t late_stable = 0;          // of these, kept
-  std::uint64_t acknowledged = 0;         // the receiver has so many in its checkpoint
-  std::uint64_t acknowledged_at_cut = 0;  // ... in front of its cut
-  std::uint64_t told = 0;                 // of what it has received, so many it has acknowledged
-  std::uint64_t trim = 0;  // its receiver's next permanent checkpoint will hold so many
-};
-
 // What the engine has to do with a message before, or instead of, taking it in.
 enum class Action : std::uint8_t {
   kDeliver,          // nothing
@@ -148,10 +132,7 @@ class Participant {
 
   // --- messages
   // -----------------------------------------------------------------------------------
-  Channel* ChannelOf(int rank) {
-    Channel** found = channels_.Find(rank);
-    return __builtin_expect(found != nullptr, 1) ? *found : MakeChannel(rank);
-  }
+  Channel* ChannelOf(int rank) { return channels_.Of(rank); }
   // A message leaves to channel->rank. Returns its word (WireHeader::csn). Every message that a
   // receiver's OnMessage will see must pass here, in the order of the channel; also one that a
   // recovered rank sends anew and that goes no further.
@@ -247,7 +228,6 @@ class Participant {
   // Runs the body of a public method; the outermost one hands over what is local.
   template <typename Body>
   auto Run(Body body);
-  Channel* MakeChannel(int rank);
   void SetPhase(Phase phase, Csn csn);
   Action OnOtherWord(Channel* channel, std::uint32_t word);
   Action OnLowerCsn(Channel* channel, Csn csn);
@@ -299,8 +279,7 @@ class Participant {
   std::uint64_t expected_ = 0;         // pessimistic: report when so many late ones are stable
   std::uint64_t pac_ = 0;
   std::vector<Channel*> late_;  // channel of each message in transit, in order of arrival
-  std::deque<Channel> storage_;
-  logging::RankMap<Channel*> channels_;
+  ChannelTable channels_;
   std::string refusal_;
   std::unique_ptr<Coordinator> coordinator_;
   std::deque<Local> local_;

@@ -24,7 +24,7 @@ Coordinator::Coordinator(Participant* participant)
     : participant_(participant),
       csn_(participant->configuration().csn),
       committed_(participant->configuration().csn),
-      interval_(participant->configuration().interval) {}
+      trigger_(participant->configuration().interval, 0) {}
 
 ControlMessage Coordinator::Message(ControlType type) const {
   ControlMessage message;
@@ -42,18 +42,12 @@ void Coordinator::ToAll(const ControlMessage& message) {
 
 void Coordinator::OnTick(std::uint64_t now) {
   now_ = now;
-  if (!ticked_) {
-    ticked_ = true;
-    next_by_interval_ = now + interval_;
-  }
   const CoordinationConfiguration& configuration = participant_->configuration();
   if (deadline_ == 0) deadline_ = now + configuration.timeout;
   switch (state_) {
-    case State::kIdle: {
-      const bool by_interval = interval_ > 0 && now >= next_by_interval_;
-      if (requested_ || by_interval) Start();
+    case State::kIdle:
+      if (trigger_.Due(now, 0)) Start();
       return;
-    }
     case State::kCollecting:
       if (now >= deadline_) Abort("no answer from " + Unanswered() + " in time");
       return;
@@ -98,16 +92,15 @@ void Coordinator::OnTick(std::uint64_t now) {
 void Coordinator::OnRequest(Reason reason) {
   // A rank that counts messages may ask just as a checkpoint is being made: that one will do.
   if (reason == Reason::kMessages && state_ != State::kIdle) return;
-  requested_ = true;
+  trigger_.Request(reason);
 }
 
 void Coordinator::Start() {
   CoordinationCheck(csn_ < kMaximumCsn, "checkpoint sequence numbers are used up");
   ++csn_;
-  requested_ = false;
+  trigger_.OnStart(now_, 0);
   state_ = State::kCollecting;
   deadline_ = now_ + participant_->configuration().timeout;
-  next_by_interval_ = now_ + interval_;
   outcome_ = {};
   outcome_.csn = csn_;
   outcome_.started = now_;
@@ -148,7 +141,7 @@ bool Coordinator::OnControl(int source, const ControlMessage& message) {
       if (--unanswered_ > 0) return true;
       state_ = State::kIdle;
       if (!abort) {
-        next_by_interval_ = now_ + interval_;
+        trigger_.OnStart(now_, 0);
         participant_->host_->RollbackFinished(target_epoch_, {});
       } else {
         Finish();
@@ -314,7 +307,6 @@ void Coordinator::StartRollback() {
   state_ = State::kRollingBack;
   csn_ = committed_;
   committed_in_epoch_ = false;
-  requested_ = false;
   answered_.assign(size(), false);
   unanswered_ = size();
   deadline_ = repeat_at_ = 0;

@@ -19,7 +19,7 @@ class Coordinator {
   // --- for the engine
   // ----------------------------------------------------------------------------- ns between
   // checkpoints from now on, 0: none by time (FT_CKPT_INTERVAL=auto: IntervalChooser).
-  void SetInterval(std::uint64_t interval) { interval_ = interval; }
+  void SetInterval(std::uint64_t interval) { trigger_.SetInterval(interval); }
   [[nodiscard]] Csn committed() const { return committed_; }
   [[nodiscard]] bool idle() const { return state_ == State::kIdle; }
 
@@ -70,13 +70,10 @@ class Coordinator {
   Csn csn_;        // of the current or last checkpoint
   Csn committed_;  // last committed
   bool committed_in_epoch_ = false;
-  std::uint64_t interval_;
+  CheckpointTrigger trigger_;
   std::uint64_t now_ = 0;
-  bool ticked_ = false;
-  std::uint64_t next_by_interval_ = 0;
   std::uint64_t deadline_ = 0;  // 0: to be set at the next tick
   std::uint64_t repeat_at_ = 0;
-  bool requested_ = false;
   bool rollback_wanted_ = false;    // once the commit under way is decided
   std::uint32_t target_epoch_ = 0;  // of the last rollback
   CheckpointOutcome outcome_;

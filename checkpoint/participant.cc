@@ -62,7 +62,8 @@ Participant::Participant(const CoordinationConfiguration& configuration, Coordin
     : configuration_(configuration),
       host_(host),
       permanent_(configuration.csn),
-      epoch_(configuration.epoch) {
+      epoch_(configuration.epoch),
+      channels_(configuration.size) {
   CheckConfiguration(configuration);
   SetPhase(Phase::kPermanent, configuration.csn);
   if (configuration.rank == 0) coordinator_ = std::make_unique<Coordinator>(this);
@@ -74,14 +75,6 @@ void Participant::SetPhase(Phase phase, Csn csn) {
   phase_ = phase;
   csn_ = csn;
   word_ = csn | (phase == Phase::kPermanent ? kStatusBit : 0);
-}
-
-Channel* Participant::MakeChannel(int rank) {
-  CoordinationCheck(rank >= 0 && rank < configuration_.size, "a channel to a rank of the job");
-  Channel& channel = storage_.emplace_back();
-  channel.rank = rank;
-  channels_[rank] = &channel;
-  return &channel;
 }
 
 // --- Control messages
@@ -257,23 +250,17 @@ CutRecord Participant::Cut() {
     late_.clear();
     late_stable_ = reported_ = expected_ = received_at_cut_ = pac_ = 0;
     messages_at_cut_ = messages_;
-    CutRecord record;
-    record.epoch = epoch_;
-    record.csn = csn_;
-    record.rank = configuration_.rank;
-    for (Channel& channel : storage_) {
+    for (Channel& channel : channels_) {
       channel.sent_at_cut = channel.sent;
       channel.received_at_cut = channel.received;
       channel.late = channel.late_stable = 0;
       received_at_cut_ += channel.received;
       CoordinationCheck(channel.acknowledged <= channel.sent, "acknowledged messages were sent");
       pac_ += channel.sent - channel.acknowledged;
-      record.channels.push_back({channel.rank, channel.sent, channel.received});
     }
-    std::sort(record.channels.begin(), record.channels.end(),
-              [](const ChannelCut& a, const ChannelCut& b) { return a.rank < b.rank; });
+    CutRecord record = channels_.Record(epoch_, csn_, configuration_.rank);
     if (configuration_.transit == Transit::kAck) {
-      for (Channel& channel : storage_) Acknowledge(&channel);
+      for (Channel& channel : channels_) Acknowledge(&channel);
     }
     return record;
   });
@@ -362,7 +349,7 @@ void Participant::BecomePermanent() {
   if (before != 0) host_->Discard(before);
   late_.clear();
   if (configuration_.keeper != Keeper::kSender) return;
-  for (Channel& channel : storage_) {
+  for (Channel& channel : channels_) {
     if (configuration_.transit == Transit::kAck) channel.trim = channel.acknowledged_at_cut;
     if (channel.trim > 0) host_->Trim(channel.rank, channel.trim);
     channel.trim = channel.sent_at_cut;
@@ -409,7 +396,7 @@ bool Participant::OnAbort(Csn csn) {
     host_->Discard(csn);
   }
   // An acknowledgement may be what was lost: the next cut acknowledges everything anew.
-  for (Channel& channel : storage_) channel.told = 0;
+  for (Channel& channel : channels_) channel.told = 0;
   ControlMessage message = Message(static_cast<std::uint8_t>(ControlType::kAborted));
   message.csn = csn;
   SendToCoordinator(message);
@@ -526,7 +513,7 @@ bool Participant::OnAcknowledge(int source, const ControlMessage& message) {
 Participant::TransitVector Participant::PreMtv() const {
   TransitVector vector;
   const bool cut = phase_ == Phase::kTentative;
-  for (const Channel& channel : storage_) {
+  for (const Channel& channel : channels_) {
     const std::uint64_t sent = cut ? channel.sent_at_cut : channel.sent;
     if (sent > 0) vector.sent.emplace_back(channel.rank, sent);
     if (!cut) vector.received += channel.received;
@@ -539,7 +526,7 @@ Participant::TransitVector Participant::PreMtv() const {
 Participant::TransitVector Participant::CurMtv() const {
   TransitVector vector;
   if (phase_ != Phase::kTentative) return vector;
-  for (const Channel& channel : storage_) {
+  for (const Channel& channel : channels_) {
     const std::uint64_t sent = channel.sent - channel.sent_at_cut;
     if (sent > 0) vector.sent.emplace_back(channel.rank, sent);
     vector.received += channel.received - channel.received_at_cut - channel.late;
@@ -551,14 +538,14 @@ Participant::TransitVector Participant::CurMtv() const {
 std::uint64_t Participant::Pac() const {
   if (phase_ == Phase::kTentative) return pac_;
   std::uint64_t count = 0;
-  for (const Channel& channel : storage_) count += channel.sent - channel.acknowledged;
+  for (const Channel& channel : channels_) count += channel.sent - channel.acknowledged;
   return count;
 }
 
 std::uint64_t Participant::Cac() const {
   if (phase_ != Phase::kTentative) return 0;
   std::uint64_t count = 0;
-  for (const Channel& channel : storage_) count += channel.sent - channel.sent_at_cut;
+  for (const Channel& channel : channels_) count += channel.sent - channel.sent_at_cut;
   return count;
 }
 
@@ -647,7 +634,7 @@ void Participant::EnterEpoch(std::uint32_t epoch, Csn csn, const CutRecord* cut,
     SetPhase(Phase::kPermanent, csn);
     late_.clear();
     // What was told or promised in the epoch before may not hold for ranks that went back.
-    for (Channel& channel : storage_) {
+    for (Channel& channel : channels_) {
       channel.told = channel.acknowledged = channel.acknowledged_at_cut = channel.trim = 0;
     }
     if (cut != nullptr) TakeCounts(*cut, saved);
@@ -656,7 +643,7 @@ void Participant::EnterEpoch(std::uint32_t epoch, Csn csn, const CutRecord* cut,
 }
 
 void Participant::Restore(const CutRecord& cut, std::span<const ChannelCut> saved) {
-  CoordinationCheck(storage_.empty(), "a participant is restored before anything else");
+  CoordinationCheck(channels_.empty(), "a participant is restored before anything else");
   if (cut.rank != configuration_.rank || cut.csn != csn_) {
     throw std::invalid_argument("the cut of rank " + std::to_string(cut.rank) + " in checkpoint " +
                                 std::to_string(cut.csn) + " can't restore rank " +
@@ -669,13 +656,7 @@ void Participant::Restore(const CutRecord& cut, std::span<const ChannelCut> save
 void Participant::TakeCounts(const CutRecord& cut, std::span<const ChannelCut> saved) {
   CoordinationCheck(cut.rank == configuration_.rank && cut.csn == csn_,
                     "a rank goes back to its own cut");
-  for (Channel& channel : storage_) channel.sent = channel.received = 0;
-  for (const ChannelCut& from : cut.channels) {
-    Channel* channel = ChannelOf(from.rank);
-    channel->sent = from.sent;
-    channel->received = from.received;
-  }
-  for (const ChannelCut& from : saved) ChannelOf(from.rank)->received += from.received;
+  channels_.Restore(cut, saved);
   messages_at_cut_ = messages_;
   requested_for_messages_ = false;
 }
