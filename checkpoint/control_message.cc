@@ -103,6 +103,7 @@ void EncodeControl(const ControlMessage& message, std::vector<std::byte>* out) {
       break;
     case ControlType::kReceived:
     case ControlType::kTrim:
+    case ControlType::kIndex:
       AddNumber(out, message.received);
       break;
     case ControlType::kAcknowledge:
@@ -148,6 +149,7 @@ bool DecodeControl(std::span<const std::byte> in, int size, ControlMessage* mess
       break;
     case ControlType::kReceived:
     case ControlType::kTrim:
+    case ControlType::kIndex:
       good = GetVarint(&in, &message->received);
       break;
     case ControlType::kAcknowledge:

@@ -41,7 +41,7 @@ struct ControlMessage {
   std::uint8_t reason = 0;            // kFailed: FailureReason; kRequest: Reason
   std::uint64_t part = 0;             // kTaken, MTV
   bool last = true;                   // kTaken, MTV
-  std::uint64_t received = 0;         // kTaken, kReceived, kAcknowledge, kTrim
+  std::uint64_t received = 0;         // kTaken, kReceived, kAcknowledge, kTrim; kIndex: first line
   std::uint64_t received_at_cut = 0;  // kAcknowledge
   std::uint64_t outstanding = 0;      // kExpect
   // kTaken, MTV: (rank, sent), by rank, sent > 0.

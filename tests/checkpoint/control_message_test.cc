@@ -43,6 +43,7 @@ std::vector<ControlMessage> Examples() {
         break;
       case ControlType::kReceived:
       case ControlType::kTrim:
+      case ControlType::kIndex:
         message.received = 12;
         break;
       case ControlType::kAcknowledge:

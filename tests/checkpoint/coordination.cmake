@@ -7,3 +7,6 @@ ftmpi_unit_test(checkpoint_simulator_test
                 ${CMAKE_CURRENT_LIST_DIR}/simulator/scale_test.cc
                 ${CMAKE_CURRENT_LIST_DIR}/simulator/world.cc
                 ${CMAKE_CURRENT_LIST_DIR}/simulator/world_checks.cc LIBRARIES ftmpi_coordination)
+ftmpi_unit_test(uncoordinated_test ${CMAKE_CURRENT_LIST_DIR}/independent_test.cc
+                ${CMAKE_CURRENT_LIST_DIR}/induced_test.cc
+                LIBRARIES ftmpi_coordination ftmpi_recovery_core)
