@@ -1,0 +1,34 @@
+// Where the bytes of a checkpoint come from: the memory of the process that is checkpointed.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+namespace ftmpi::checkpoint {
+
+class MemorySource {
+ public:
+  virtual ~MemorySource() = default;
+  MemorySource() = default;
+  MemorySource(const MemorySource&) = delete;
+  MemorySource& operator=(const MemorySource&) = delete;
+
+  // All bytes of [address, address + buffer.size()). Throws StoreError naming process and address.
+  virtual void Read(std::uint64_t address, std::span<std::byte> buffer) = 0;
+};
+
+// Another process of this node, which stands still meanwhile. It must have the same user and, where
+// Yama restricts ptrace, have named the reader with prctl(PR_SET_PTRACER).
+class ProcessMemory final : public MemorySource {
+ public:
+  explicit ProcessMemory(pid_t process) : process_(process) {}
+  void Read(std::uint64_t address, std::span<std::byte> buffer) override;
+
+ private:
+  const pid_t process_;
+};
+
+}  // namespace ftmpi::checkpoint
