@@ -4,12 +4,20 @@ find_package(HDF5 REQUIRED COMPONENTS C)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)
 
-add_library(ftmpi_checkpoint_client STATIC manifest.cc)
-target_link_libraries(ftmpi_checkpoint_client PUBLIC ftmpi_flags)
+add_library(ftmpi_checkpoint_client STATIC manifest.cc server_client.cc server_start.cc socket_address.cc)
+target_link_libraries(ftmpi_checkpoint_client PUBLIC ftmpi_flags ${CMAKE_DL_LIBS})
 
 add_library(ftmpi_checkpoint_store STATIC
-  hdf5_file.cc hdf5_values.cc memory_source.cc rank_file_reader.cc rank_file_writer.cc sealed_file.cc
-  zstd_filter.cc)
+  checkpoint_directory.cc commit.cc hdf5_file.cc hdf5_values.cc image_chain.cc index_file.cc
+  memory_source.cc rank_file_reader.cc rank_file_writer.cc sealed_file.cc server.cc
+  server_session.cc store_reader.cc zstd_filter.cc)
 target_link_libraries(ftmpi_checkpoint_store
   PUBLIC ftmpi_flags ftmpi_checkpoint_client ftmpi_logging hdf5::hdf5
   PRIVATE PkgConfig::ZSTD)
+
+add_executable(mpi-ft-checkpoint-server mpi_ft_checkpoint_server.cc)
+target_link_libraries(mpi-ft-checkpoint-server PRIVATE ftmpi_checkpoint_store)
+# libftmpi.so looks for it in ftmpi/ beside itself.
+set_target_properties(mpi-ft-checkpoint-server PROPERTIES RUNTIME_OUTPUT_DIRECTORY
+                                                          ${CMAKE_BINARY_DIR}/lib/ftmpi)
+install(TARGETS mpi-ft-checkpoint-server RUNTIME DESTINATION ${CMAKE_INSTALL_LIBDIR}/ftmpi)
