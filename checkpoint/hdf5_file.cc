@@ -143,7 +143,7 @@ const H5FD_class_t kDriverClass = {
 hid_t Driver() {
   static const hid_t driver = [] {
     if (H5open() < 0 || H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr) < 0) return hid_t{-1};
-    if (!RegisterZstdFilter()) return hid_t{-1};
+    if (H5Zregister(ZstdFilterClass()) < 0) return hid_t{-1};
     return H5FDregister(&kDriverClass);
   }();
   if (driver < 0) throw StoreError("the HDF5 library can't be started");

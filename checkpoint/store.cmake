@@ -21,3 +21,9 @@ target_link_libraries(mpi-ft-checkpoint-server PRIVATE ftmpi_checkpoint_store)
 set_target_properties(mpi-ft-checkpoint-server PROPERTIES RUNTIME_OUTPUT_DIRECTORY
                                                           ${CMAKE_BINARY_DIR}/lib/ftmpi)
 install(TARGETS mpi-ft-checkpoint-server RUNTIME DESTINATION ${CMAKE_INSTALL_LIBDIR}/ftmpi)
+
+# For h5dump, h5py and others: HDF5_PLUGIN_PATH is the directory.
+add_library(h5zstd MODULE zstd_plugin.cc zstd_filter.cc)
+target_link_libraries(h5zstd PRIVATE ftmpi_flags hdf5::hdf5 PkgConfig::ZSTD)
+set_target_properties(h5zstd PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib/ftmpi/hdf5)
+install(TARGETS h5zstd LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/ftmpi/hdf5)

@@ -85,7 +85,9 @@ CheckpointReport Examine(Environment* environment, const std::string& root, std:
       Try(&report.problems, [&] {
         const std::string path = RankPath(root, csn, rank);
         report.bytes += environment->FileSize(path);
-        if (!report.permanent) report.identity = SealedReader(environment, path).identity();
+        if (report.permanent) return;  // comes below, by checkpoint.h5
+        report.identity = SealedReader(environment, path).identity();
+        if (depth == Depth::kEverything) RankFileReader(environment, path).CheckAll();
       });
     }
   }
@@ -133,20 +135,37 @@ NewestUsable FindNewestUsable(Environment* environment, const std::string& root,
   return answer;
 }
 
+CheckpointReport ExamineOwn(Environment* environment, const std::string& root, std::int32_t rank,
+                            std::uint64_t csn, std::uint64_t job, Depth depth) {
+  CheckpointReport report;
+  report.csn = csn;
+  report.permanent = true;
+  report.files = 1;
+  Try(&report.problems, [&] {
+    const std::string path = OwnPath(root, rank, csn);
+    report.bytes = environment->FileSize(path);
+    report.identity = SealedReader(environment, path).identity();
+    if (job != 0 && report.identity.job != job) {
+      throw StoreError(path + ": of job " + JobText(report.identity.job) + ", not of job " +
+                       JobText(job));
+    }
+    ImageChain chain(environment, root, report.identity.kind, csn, rank);
+    if (depth == Depth::kEverything) chain.CheckAll();
+    for (std::size_t i = 1; i < chain.files().size(); ++i) {
+      report.builds_on.push_back(chain.files()[i]->identity().csn);
+    }
+  });
+  report.usable = report.problems.empty();
+  return report;
+}
+
 std::optional<std::uint64_t> FindNewestOwn(Environment* environment, const std::string& root,
                                            std::uint64_t job, std::int32_t rank, Depth depth,
                                            std::vector<std::string>* problems) {
   for (const std::uint64_t csn : ListOwnCheckpoints(environment, root, rank)) {
-    const bool usable = Try(problems, [&] {
-      const std::string path = OwnPath(root, rank, csn);
-      const FileIdentity of = SealedReader(environment, path).identity();
-      if (job != 0 && of.job != job) {
-        throw StoreError(path + ": of job " + JobText(of.job) + ", not of job " + JobText(job));
-      }
-      ImageChain chain(environment, root, of.kind, csn, rank);
-      if (depth == Depth::kEverything) chain.CheckAll();
-    });
-    if (usable) return csn;
+    CheckpointReport report = ExamineOwn(environment, root, rank, csn, job, depth);
+    if (report.usable) return csn;
+    problems->insert(problems->end(), report.problems.begin(), report.problems.end());
   }
   return std::nullopt;
 }

@@ -40,6 +40,10 @@ struct NewestUsable {
 NewestUsable FindNewestUsable(logging::Environment* environment, const std::string& root,
                               std::uint64_t job, Depth depth, bool partial = false);
 
+// Examines a checkpoint of a rank that is permanent by itself.
+CheckpointReport ExamineOwn(logging::Environment* environment, const std::string& root,
+                            std::int32_t rank, std::uint64_t csn, std::uint64_t job, Depth depth);
+
 // The newest usable checkpoint of a rank that is permanent by itself (independent, failure-time);
 // nullopt: none. What is wrong with newer ones is appended to `problems`.
 std::optional<std::uint64_t> FindNewestOwn(logging::Environment* environment,

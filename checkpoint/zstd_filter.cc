@@ -49,10 +49,10 @@ std::size_t Filter(unsigned flags, std::size_t parameters, const unsigned* value
 
 }  // namespace
 
-bool RegisterZstdFilter() {
+const void* ZstdFilterClass() {
   static const H5Z_class2_t filter = {H5Z_CLASS_T_VERS, kZstdFilter, 1,       1,
                                       "Zstandard",      nullptr,     nullptr, Filter};
-  return H5Zregister(&filter) >= 0;
+  return &filter;
 }
 
 bool ZstdCompress(std::span<const std::byte> data, int level, std::vector<std::byte>* out) {

@@ -1,5 +1,6 @@
 // The HDF5 filter Zstandard (registered id 32015), as the public plug-ins have it: a chunk is one
-// zstd frame with its content size. Ours, because Debian brings none for HDF5 1.10.
+// zstd frame with its content size. Ours, because Debian 12 brings none; zstd_plugin.cc makes it a
+// plug-in for h5dump, h5py and others.
 #pragma once
 
 #include <cstddef>
@@ -11,8 +12,8 @@ namespace ftmpi::checkpoint {
 
 inline constexpr int kZstdFilter = 32015;
 
-// Makes it known to HDF5. False: HDF5 refused.
-bool RegisterZstdFilter();
+// The filter's H5Z_class2_t.
+const void* ZstdFilterClass();
 
 // Compresses into `out` (resized); false when that would not be smaller or went wrong: store the
 // bytes as they are.
