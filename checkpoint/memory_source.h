@@ -9,6 +9,12 @@
 
 namespace ftmpi::checkpoint {
 
+// A stretch of it.
+struct MemoryExtent {
+  std::uint64_t address;
+  std::uint64_t length;
+};
+
 class MemorySource {
  public:
   virtual ~MemorySource() = default;
@@ -16,8 +22,13 @@ class MemorySource {
   MemorySource(const MemorySource&) = delete;
   MemorySource& operator=(const MemorySource&) = delete;
 
-  // All bytes of [address, address + buffer.size()). Throws StoreError naming process and address.
-  virtual void Read(std::uint64_t address, std::span<std::byte> buffer) = 0;
+  // All bytes of the extents, one after another; buffer.size() is the sum of their lengths. Throws
+  // StoreError naming process and address.
+  virtual void Read(std::span<const MemoryExtent> extents, std::span<std::byte> buffer) = 0;
+  void Read(std::uint64_t address, std::span<std::byte> buffer) {
+    const MemoryExtent extent{address, buffer.size()};
+    Read(std::span(&extent, 1), buffer);
+  }
 };
 
 // Another process of this node, which stands still meanwhile. It must have the same user and, where
@@ -25,7 +36,8 @@ class MemorySource {
 class ProcessMemory final : public MemorySource {
  public:
   explicit ProcessMemory(pid_t process) : process_(process) {}
-  void Read(std::uint64_t address, std::span<std::byte> buffer) override;
+  using MemorySource::Read;
+  void Read(std::span<const MemoryExtent> extents, std::span<std::byte> buffer) override;
 
  private:
   const pid_t process_;

@@ -133,36 +133,63 @@ class RankFileWriter {
     DatasetWriter writer(file_, group.get(), "data", ElementType::kUint8, expected,
                          options_.compression);
     std::vector<PageRun> runs;
-    for (const PageRange& range : ranges) WritePages(section, range, &writer, &runs);
+    WritePages(section, ranges, &writer, &runs);
     written_->data_bytes += writer.Finish();
     WriteRuns(file_, group.get(), runs);
   }
 
-  void WritePages(const Section& section, const PageRange& range, DatasetWriter* writer,
+  // Reads as many pages at a time as there is room for, whole ones but for the section's last.
+  void WritePages(const Section& section, std::span<const PageRange> ranges, DatasetWriter* writer,
                   std::vector<PageRun>* runs) {
-    std::uint64_t offset = range.first * kPageSize;
-    const std::uint64_t end = std::min((range.first + range.count) * kPageSize, section.length);
-    while (offset < end) {
-      // Whole pages, but for the section's last.
-      std::span<std::byte> room = writer->Room();
-      room = room.first(std::min<std::uint64_t>(room.size(), end - offset));
-      memory_->Read(section.address + offset, room);
-      std::uint64_t kept = 0;
-      for (std::uint64_t at = 0; at < room.size(); at += kPageSize) {
-        const std::span<std::byte> page =
-            room.subspan(at, std::min<std::uint64_t>(kPageSize, room.size() - at));
-        const bool zero = IsZero(page);
-        Append(runs, (offset + at) / kPageSize, zero);
-        if (zero) {
-          written_->zero_bytes += page.size();
-          continue;
-        }
-        if (kept != at) std::memmove(room.data() + kept, page.data(), page.size());
-        kept += page.size();
+    std::vector<MemoryExtent> extents;
+    std::size_t at = 0;
+    std::uint64_t page = ranges.empty() ? 0 : ranges[0].first;
+    while (at < ranges.size()) {
+      const std::span<std::byte> room = writer->Room();
+      const std::size_t first = at;
+      const std::uint64_t first_page = page;
+      std::uint64_t bytes = 0;
+      extents.clear();
+      while (at < ranges.size() && bytes < room.size()) {
+        const std::uint64_t begin = page * kPageSize;
+        const std::uint64_t end =
+            std::min((ranges[at].first + ranges[at].count) * kPageSize, section.length);
+        const std::uint64_t part = std::min<std::uint64_t>(end - begin, room.size() - bytes);
+        extents.push_back({section.address + begin, part});
+        bytes += part;
+        page += part / kPageSize;
+        if (begin + part == end && ++at < ranges.size()) page = ranges[at].first;
       }
-      writer->Advance(kept);
-      offset += room.size();
+      memory_->Read(extents, room.first(bytes));
+      writer->Advance(Compact(room.first(bytes), section, ranges.subspan(first), first_page, runs));
     }
+  }
+
+  // Takes the zero pages out of `pages`, which are those of `ranges` from `page` on, and notes in
+  // `runs` what each was. Returns the bytes that are left.
+  std::uint64_t Compact(std::span<std::byte> pages, const Section& section,
+                        std::span<const PageRange> ranges, std::uint64_t page,
+                        std::vector<PageRun>* runs) {
+    std::uint64_t kept = 0;
+    for (std::uint64_t at = 0; at < pages.size();) {
+      if (page == ranges.front().first + ranges.front().count) {
+        ranges = ranges.subspan(1);
+        page = ranges.front().first;
+      }
+      const std::span<std::byte> content =
+          pages.subspan(at, std::min(kPageSize, section.length - page * kPageSize));
+      const bool zero = IsZero(content);
+      Append(runs, page, zero);
+      if (zero) {
+        written_->zero_bytes += content.size();
+      } else {
+        if (kept != at) std::memmove(pages.data() + kept, content.data(), content.size());
+        kept += content.size();
+      }
+      at += content.size();
+      ++page;
+    }
+    return kept;
   }
 
   Hdf5File* const file_;

@@ -207,7 +207,7 @@ bool ServerConnection::TakeManifest(std::span<Section> sections, std::span<Datas
 
 bool ServerConnection::ReadRuns(MessageType type, std::uint32_t index, void* target,
                                 std::uint64_t length, bool target_is_zero) {
-  const ReadRequest request{index};
+  const ReadRequest request{index, reinterpret_cast<std::uint64_t>(target), length};
   if (!Send(type, &request, sizeof request)) return false;
   std::uint64_t next = 0;
   for (;;) {
@@ -227,9 +227,9 @@ bool ServerConnection::ReadRuns(MessageType type, std::uint32_t index, void* tar
       return Fail("it sends other bytes than were asked for", 0);
     }
     char* at = static_cast<char*>(target) + next;
-    if (run.zero == 0) {
+    if (run.kind == RunKind::kBytes) {
       if (!ReceiveAll(at, run.length)) return false;
-    } else if (!target_is_zero) {
+    } else if (run.kind == RunKind::kZero && !target_is_zero) {
       std::memset(at, 0, run.length);
     }
     next += run.length;

@@ -70,6 +70,8 @@ static_assert(sizeof(OpenRequest) == 32);
 
 struct ReadRequest {
   std::uint64_t index;
+  std::uint64_t target;  // address in the client's memory where the bytes are to go
+  std::uint64_t length;  // that there is room for; the section's or dataset's, nothing else
 };
 
 struct ManifestHeader {
@@ -78,10 +80,16 @@ struct ManifestHeader {
   std::uint32_t dataset_count;
 };
 
+enum class RunKind : std::uint64_t {
+  kBytes = 0,    // they follow
+  kZero = 1,     // all zero; none follow, the client clears its memory
+  kInPlace = 2,  // the server has written them to the client's memory; none follow
+};
+
 struct Run {
   std::uint64_t offset;
   std::uint64_t length;  // 0: the end
-  std::uint64_t zero;    // 1: no bytes follow, they are all zero
+  RunKind kind;
 };
 inline constexpr std::uint64_t kMaximumRun = std::uint64_t{4} << 20;
 

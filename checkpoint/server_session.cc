@@ -1,6 +1,7 @@
 #include "checkpoint/server_session.h"
 
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -125,10 +126,10 @@ class Session {
         Open(ReceiveBody<OpenRequest>(header));
         return true;
       case MessageType::kReadSection:
-        SendSection(ReceiveBody<ReadRequest>(header).index);
+        SendSection(ReceiveBody<ReadRequest>(header));
         return true;
       case MessageType::kReadDataset:
-        SendDataset(ReceiveBody<ReadRequest>(header).index);
+        SendDataset(ReceiveBody<ReadRequest>(header));
         return true;
       case MessageType::kPing:
         if (header.length != 0) throw ConnectionEnded();
@@ -225,56 +226,77 @@ class Session {
     return chain_->newest();
   }
 
-  void SendRun(std::uint64_t offset, std::span<const std::byte> bytes) {
-    const Run run{offset, bytes.size(), 0};
+  // Writes the bytes to where the client wants them; where that is not allowed they go over the
+  // socket.
+  void SendRun(std::uint64_t target, std::uint64_t offset, std::span<const std::byte> bytes) {
+    Run run{offset, bytes.size(), RunKind::kBytes};
+    if (client_is_writable_) {
+      const iovec local{const_cast<std::byte*>(bytes.data()), bytes.size()};
+      const iovec remote{reinterpret_cast<void*>(target + offset), bytes.size()};
+      const ssize_t done = process_vm_writev(client_, &local, 1, &remote, 1, 0);
+      client_is_writable_ = done == static_cast<ssize_t>(bytes.size());
+      if (client_is_writable_) run.kind = RunKind::kInPlace;
+    }
     SendMessage(MessageType::kRun, &run, sizeof run);
-    Send(bytes.data(), bytes.size());
+    if (run.kind == RunKind::kBytes) Send(bytes.data(), bytes.size());
   }
 
   void SendEnd() {
-    const Run end{0, 0, 0};
+    const Run end{0, 0, RunKind::kBytes};
     SendMessage(MessageType::kRun, &end, sizeof end);
   }
 
-  void SendSection(std::uint64_t index) {
-    if (index >= Opened().sections().size()) throw ConnectionEnded();
+  // We write into the client: never more than it has made room for.
+  void RequireLength(std::uint64_t length, const ReadRequest& request) {
+    if (length == request.length) return;
+    throw StoreError(Opened().path() + ": " + std::to_string(request.length) +
+                     " bytes are asked for of something that has " + std::to_string(length));
+  }
+
+  void SendSection(const ReadRequest& request) {
+    if (request.index >= Opened().sections().size()) throw ConnectionEnded();
+    RequireLength(Opened().sections()[request.index].section.length, request);
     // Small pieces, of an incremental chain, are put together.
+    run_.resize(kMaximumRun);
     std::uint64_t run_offset = 0;
-    run_.clear();
+    std::uint64_t filled = 0;
     const auto flush = [&] {
-      if (!run_.empty()) SendRun(run_offset, run_);
-      run_.clear();
+      if (filled > 0) SendRun(request.target, run_offset, std::span(run_).first(filled));
+      filled = 0;
     };
-    for (const ImageChain::Piece& piece : chain_->Resolve(index)) {
+    for (const ImageChain::Piece& piece : chain_->Resolve(request.index)) {
       if (piece.zero) {
         flush();
-        const Run run{piece.offset, piece.length, 1};
+        const Run run{piece.offset, piece.length, RunKind::kZero};
         SendMessage(MessageType::kRun, &run, sizeof run);
         continue;
       }
       for (std::uint64_t done = 0; done < piece.length;) {
-        if (run_.empty()) run_offset = piece.offset + done;
-        const std::uint64_t have = run_.size();
-        const std::uint64_t part = std::min(piece.length - done, kMaximumRun - have);
-        run_.resize(have + part);
-        chain_->Read(piece, done, std::span(run_).subspan(have));
+        if (filled == 0) run_offset = piece.offset + done;
+        const std::uint64_t part = std::min(piece.length - done, kMaximumRun - filled);
+        chain_->Read(piece, done, std::span(run_).subspan(filled, part));
+        filled += part;
         done += part;
-        if (run_.size() == kMaximumRun) flush();
+        if (filled == kMaximumRun) flush();
       }
     }
     flush();
     SendEnd();
   }
 
-  void SendDataset(std::uint64_t index) {
+  void SendDataset(const ReadRequest& request) {
     RankFileReader& file = Opened();
-    if (index >= file.datasets().size()) throw ConnectionEnded();
-    const Dataset& dataset = file.datasets()[index];
+    if (request.index >= file.datasets().size()) throw ConnectionEnded();
+    const Dataset& dataset = file.datasets()[request.index];
     const std::uint64_t bytes = dataset.count * ElementSize(dataset.type);
-    for (std::uint64_t offset = 0; offset < bytes; offset += run_.size()) {
-      run_.resize(std::min(kMaximumRun, bytes - offset));
-      file.ReadDataset(index, offset, run_);
-      SendRun(offset, run_);
+    RequireLength(bytes, request);
+    run_.resize(kMaximumRun);
+    for (std::uint64_t offset = 0; offset < bytes;) {
+      const std::span<std::byte> part =
+          std::span(run_).first(std::min(kMaximumRun, bytes - offset));
+      file.ReadDataset(request.index, offset, part);
+      SendRun(request.target, offset, part);
+      offset += part.size();
     }
     SendEnd();
   }
@@ -285,6 +307,7 @@ class Session {
   const pid_t client_;
   std::unique_ptr<ImageChain> chain_;
   std::vector<std::byte> run_;
+  bool client_is_writable_ = true;
 };
 
 }  // namespace

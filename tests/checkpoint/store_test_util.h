@@ -21,21 +21,22 @@ namespace ftmpi::checkpoint {
 
 inline constexpr std::uint64_t kTestJob = 0x1234567890abcdef;
 
-// This process's own memory.
-class OwnMemory final : public MemorySource {
- public:
-  void Read(std::uint64_t address, std::span<std::byte> buffer) override {
-    std::memcpy(buffer.data(), reinterpret_cast<const void*>(address), buffer.size());
-  }
-};
-
 // Memory that stands for other addresses: an image as it would lie in another process.
 class FakeMemory final : public MemorySource {
  public:
   void Add(std::uint64_t address, std::vector<std::byte>* bytes) {
     parts_.push_back({address, bytes});
   }
-  void Read(std::uint64_t address, std::span<std::byte> buffer) override {
+  using MemorySource::Read;
+  void Read(std::span<const MemoryExtent> extents, std::span<std::byte> buffer) override {
+    for (const MemoryExtent& extent : extents) {
+      ReadOne(extent.address, buffer.first(extent.length));
+      buffer = buffer.subspan(extent.length);
+    }
+  }
+
+ private:
+  void ReadOne(std::uint64_t address, std::span<std::byte> buffer) {
     for (const Part& part : parts_) {
       if (address >= part.address && address + buffer.size() <= part.address + part.bytes->size()) {
         std::memcpy(buffer.data(), part.bytes->data() + (address - part.address), buffer.size());
@@ -45,7 +46,6 @@ class FakeMemory final : public MemorySource {
     std::memcpy(buffer.data(), reinterpret_cast<const void*>(address), buffer.size());
   }
 
- private:
   struct Part {
     std::uint64_t address;
     std::vector<std::byte>* bytes;
