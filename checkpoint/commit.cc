@@ -4,6 +4,7 @@
 #include <set>
 
 #include "checkpoint/checkpoint_directory.h"
+#include "checkpoint/deletion.h"
 #include "checkpoint/index_file.h"
 #include "checkpoint/kind_names.h"
 #include "checkpoint/sealed_file.h"
@@ -13,7 +14,6 @@ namespace ftmpi::checkpoint {
 namespace {
 
 using logging::Environment;
-using logging::JoinPath;
 
 // The directory's own entry is durable too.
 void MakeDurableDirectory(Environment* environment, const std::string& path) {
@@ -127,26 +127,6 @@ void AbortCheckpoint(Environment* environment, const std::string& root, std::uin
     throw StoreError(IndexPath(root, csn) + ": the checkpoint is permanent, it can't be given up");
   }
   DeleteCheckpoint(environment, root, csn);
-}
-
-void DeleteCheckpoint(Environment* environment, const std::string& root, std::uint64_t csn) {
-  const std::string directory = CheckpointDirectory(root, csn);
-  if (!environment->Exists(directory)) return;
-  // Without it the rest counts for nothing, however far we get.
-  if (environment->Exists(IndexPath(root, csn))) {
-    environment->Remove(IndexPath(root, csn));
-    environment->SyncDirectory(directory);
-  }
-  for (const CheckpointListing& each : ListCheckpoints(environment, root)) {
-    if (each.csn != csn) continue;
-    for (const std::string& name : each.leftovers) environment->Remove(JoinPath(directory, name));
-    for (const std::int32_t rank : each.ranks) environment->Remove(RankPath(root, csn, rank));
-  }
-  if (!environment->List(directory).empty()) {
-    throw StoreError(directory + ": there are files in it that are not ftmpi's; it stays");
-  }
-  environment->RemoveDirectory(directory);
-  environment->SyncDirectory(root);
 }
 
 }  // namespace ftmpi::checkpoint

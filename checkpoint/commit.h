@@ -1,4 +1,4 @@
-// How checkpoints become permanent, are given up and are deleted (checkpoint/FORMAT.md, Commit):
+// How checkpoints are written, become permanent and are given up (checkpoint/FORMAT.md, Commit):
 // the second phase of Ouyang & Heiser on disk. Every function may be called again after it failed
 // or its process died. Errors: StoreError, LogError.
 #pragma once
@@ -32,10 +32,5 @@ CommitResult MakePermanent(logging::Environment* environment, const std::string&
 
 // Gives a tentative checkpoint up: its files are removed. A permanent one is refused.
 void AbortCheckpoint(logging::Environment* environment, const std::string& root, std::uint64_t csn);
-
-// Deletes a checkpoint, permanent or not. Files that are not ours stay, and the directory with
-// them.
-void DeleteCheckpoint(logging::Environment* environment, const std::string& root,
-                      std::uint64_t csn);
 
 }  // namespace ftmpi::checkpoint

@@ -7,12 +7,15 @@ pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)
 add_library(ftmpi_checkpoint_client STATIC manifest.cc server_client.cc server_start.cc socket_address.cc)
 target_link_libraries(ftmpi_checkpoint_client PUBLIC ftmpi_flags ${CMAKE_DL_LIBS})
 
+# Names, deletion and seals: all that can be known of checkpoint files without HDF5.
+add_library(ftmpi_checkpoint_files STATIC checkpoint_directory.cc deletion.cc sealed_file.cc)
+target_link_libraries(ftmpi_checkpoint_files PUBLIC ftmpi_flags ftmpi_checkpoint_client ftmpi_logging)
+
 add_library(ftmpi_checkpoint_store STATIC
-  checkpoint_directory.cc commit.cc hdf5_file.cc hdf5_values.cc image_chain.cc index_file.cc
-  memory_source.cc rank_file_reader.cc rank_file_writer.cc sealed_file.cc server.cc
-  server_session.cc store_reader.cc zstd_filter.cc)
+  commit.cc hdf5_file.cc hdf5_values.cc image_chain.cc index_file.cc memory_source.cc rank_file_reader.cc
+  rank_file_writer.cc server.cc server_session.cc store_reader.cc zstd_filter.cc)
 target_link_libraries(ftmpi_checkpoint_store
-  PUBLIC ftmpi_flags ftmpi_checkpoint_client ftmpi_logging hdf5::hdf5
+  PUBLIC ftmpi_flags ftmpi_checkpoint_files ftmpi_checkpoint_client ftmpi_logging hdf5::hdf5
   PRIVATE PkgConfig::ZSTD)
 
 add_executable(mpi-ft-checkpoint-server mpi_ft_checkpoint_server.cc)

@@ -16,3 +16,6 @@ target_compile_definitions(store_commands_test PRIVATE
   MPI_FT_LS="${CMAKE_BINARY_DIR}/bin/mpi-ft-ls" MPI_FT_VERIFY="${CMAKE_BINARY_DIR}/bin/mpi-ft-verify"
   HDF5_PLUGINS="${CMAKE_BINARY_DIR}/lib/ftmpi/hdf5" PYTHON="${FTMPI_SYSTEM_PYTHON}" READ_CHECKPOINT="${CMAKE_SOURCE_DIR}/examples/read_checkpoint.py")
 add_dependencies(store_commands_test mpi-ft-ls mpi-ft-verify h5zstd)
+ftmpi_unit_test(store_manifest_test store_manifest_test.cc LIBRARIES ftmpi_checkpoint_client
+                ftmpi_checkpoint_files)
+ftmpi_unit_test(store_sealed_file_test store_sealed_file_test.cc LIBRARIES ftmpi_checkpoint_files)

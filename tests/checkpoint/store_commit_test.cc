@@ -6,6 +6,7 @@
 
 #include "checkpoint/checkpoint_directory.h"
 #include "checkpoint/commit.h"
+#include "checkpoint/deletion.h"
 #include "checkpoint/image_chain.h"
 #include "checkpoint/store_reader.h"
 #include "tests/checkpoint/store_test_util.h"
@@ -326,6 +327,16 @@ TEST_F(StoreDamage, FilesThatAreNotOursStay) {
   EXPECT_THAT(result.remarks[0], HasSubstr("not ftmpi's"));
   EXPECT_TRUE(std::filesystem::exists(directory_ / "checkpoint-3/notes.txt"));
   job_.ExpectGood(4);
+}
+
+TEST_F(StoreDamage, AllCheckpointsAreDeletedAndNothingElse) {
+  WriteBytes(directory_ / "job.json", {'x'});
+  std::filesystem::create_directory(directory_ / "rank-7");
+  WriteBytes(directory_ / "rank-7/checkpoint-5.h5", {'x'});
+  WriteBytes(directory_ / "rank-7/checkpoint-6.h5.new", {'x'});
+  WriteBytes(directory_ / "checkpoint-3/rank-0.h5.new", {'x'});
+  DeleteAllCheckpoints(Environment::Posix(), job_.root());
+  EXPECT_THAT(directory_.Names(), ElementsAre("job.json"));
 }
 
 TEST(StoreOwn, IndependentCheckpointsArePermanentByThemselves) {
