@@ -82,6 +82,39 @@ int AllocateRange(int descriptor, off_t begin, off_t length) {
   return error;
 }
 
+void SyncData(int descriptor, const std::string& path) {
+  int result;
+  do {
+    result = ::fdatasync(descriptor);
+  } while (result != 0 && errno == EINTR);
+  if (result != 0) ThrowErrno("write to stable storage", path, errno);
+}
+
+void CloseFile(Descriptor* file, const std::string& path) {
+  const int descriptor = file->Release();
+  // On Linux the descriptor is gone also when close reports an interruption.
+  if (descriptor >= 0 && ::close(descriptor) != 0 && errno != EINTR) {
+    ThrowErrno("close", path, errno);
+  }
+}
+
+// Fewer bytes than asked for only at the end of the file.
+std::size_t ReadFully(int descriptor, const std::string& path, std::uint64_t offset,
+                      std::span<std::byte> buffer) {
+  std::size_t done = 0;
+  while (done < buffer.size()) {
+    const ssize_t got = ::pread(descriptor, buffer.data() + done, buffer.size() - done,
+                                static_cast<off_t>(offset + done));
+    if (got < 0) {
+      if (errno == EINTR) continue;
+      ThrowErrno("read", path, errno);
+    }
+    if (got == 0) break;
+    done += static_cast<std::size_t>(got);
+  }
+  return done;
+}
+
 class PosixMappedFile final : public MappedFile {
  public:
   PosixMappedFile(std::string path, Descriptor descriptor, std::uint64_t capacity,
@@ -177,13 +210,7 @@ class PosixWritableFile final : public WritableFile {
     }
   }
 
-  void Sync() override {
-    int result;
-    do {
-      result = ::fdatasync(descriptor_.get());
-    } while (result != 0 && errno == EINTR);
-    if (result != 0) ThrowErrno("write to stable storage", path_, errno);
-  }
+  void Sync() override { SyncData(descriptor_.get(), path_); }
 
   void Truncate(std::uint64_t size) override {
     if (::ftruncate(descriptor_.get(), static_cast<off_t>(size)) != 0 ||
@@ -192,13 +219,51 @@ class PosixWritableFile final : public WritableFile {
     }
   }
 
-  void Close() override {
-    const int descriptor = descriptor_.Release();
-    // On Linux the descriptor is gone also when close reports an interruption.
-    if (descriptor >= 0 && ::close(descriptor) != 0 && errno != EINTR) {
-      ThrowErrno("close", path_, errno);
+  void Close() override { CloseFile(&descriptor_, path_); }
+
+ private:
+  std::string path_;
+  Descriptor descriptor_;
+};
+
+class PosixUpdatableFile final : public UpdatableFile {
+ public:
+  PosixUpdatableFile(std::string path, Descriptor descriptor)
+      : path_(std::move(path)), descriptor_(std::move(descriptor)) {}
+
+  void WriteAt(std::uint64_t offset, std::span<const std::byte> data) override {
+    while (!data.empty()) {
+      const std::size_t part = std::min<std::size_t>(data.size(), std::size_t{1} << 30);
+      const ssize_t written =
+          ::pwrite(descriptor_.get(), data.data(), part, static_cast<off_t>(offset));
+      if (written < 0) {
+        if (errno == EINTR) continue;
+        ThrowErrno("write to", path_, errno);
+      }
+      data = data.subspan(static_cast<std::size_t>(written));
+      offset += static_cast<std::uint64_t>(written);
     }
   }
+
+  std::size_t ReadAt(std::uint64_t offset, std::span<std::byte> buffer) override {
+    return ReadFully(descriptor_.get(), path_, offset, buffer);
+  }
+
+  void Truncate(std::uint64_t size) override {
+    int result;
+    do {
+      result = ::ftruncate(descriptor_.get(), static_cast<off_t>(size));
+    } while (result != 0 && errno == EINTR);
+    if (result != 0) ThrowErrno("truncate", path_, errno);
+  }
+
+  void StartWriting(std::uint64_t begin, std::uint64_t length) noexcept override {
+    ::sync_file_range(descriptor_.get(), static_cast<off_t>(begin), static_cast<off_t>(length),
+                      SYNC_FILE_RANGE_WRITE);
+  }
+
+  void Sync() override { SyncData(descriptor_.get(), path_); }
+  void Close() override { CloseFile(&descriptor_, path_); }
 
  private:
   std::string path_;
@@ -211,18 +276,7 @@ class PosixReadableFile final : public ReadableFile {
       : path_(std::move(path)), descriptor_(std::move(descriptor)) {}
 
   std::size_t ReadAt(std::uint64_t offset, std::span<std::byte> buffer) override {
-    std::size_t done = 0;
-    while (done < buffer.size()) {
-      const ssize_t got = ::pread(descriptor_.get(), buffer.data() + done, buffer.size() - done,
-                                  static_cast<off_t>(offset + done));
-      if (got < 0) {
-        if (errno == EINTR) continue;
-        ThrowErrno("read", path_, errno);
-      }
-      if (got == 0) break;
-      done += static_cast<std::size_t>(got);
-    }
-    return done;
+    return ReadFully(descriptor_.get(), path_, offset, buffer);
   }
 
   std::uint64_t Size() override { return SizeOf(descriptor_.get(), path_); }
@@ -271,6 +325,11 @@ class PosixEnvironment final : public Environment {
                                                Open(path, O_WRONLY | O_CREAT | O_EXCL, "create"));
   }
 
+  std::unique_ptr<UpdatableFile> CreateUpdatable(const std::string& path) override {
+    return std::make_unique<PosixUpdatableFile>(path,
+                                                Open(path, O_RDWR | O_CREAT | O_EXCL, "create"));
+  }
+
   std::unique_ptr<ReadableFile> OpenReadable(const std::string& path) override {
     return std::make_unique<PosixReadableFile>(path, Open(path, O_RDONLY, "open"));
   }
@@ -292,6 +351,10 @@ class PosixEnvironment final : public Environment {
     struct stat status;
     if (error == EEXIST && ::stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode)) return;
     ThrowErrno("create directory", path, error);
+  }
+
+  void RemoveDirectory(const std::string& path) override {
+    if (::rmdir(path.c_str()) != 0) ThrowErrno("remove directory", path, errno);
   }
 
   std::vector<std::string> List(const std::string& directory) override {

@@ -60,6 +60,25 @@ class WritableFile {
   virtual void Close() = 0;
 };
 
+// A file that is written in any order.
+class UpdatableFile {
+ public:
+  virtual ~UpdatableFile() = default;  // closes, ignoring errors: call Close where they matter
+  UpdatableFile() = default;
+  UpdatableFile(const UpdatableFile&) = delete;
+  UpdatableFile& operator=(const UpdatableFile&) = delete;
+
+  virtual void WriteAt(std::uint64_t offset,
+                       std::span<const std::byte> data) = 0;  // all, or throws
+  // Reads up to buffer.size() bytes at `offset`; fewer only at the end of the file.
+  virtual std::size_t ReadAt(std::uint64_t offset, std::span<std::byte> buffer) = 0;
+  virtual void Truncate(std::uint64_t size) = 0;  // cuts or extends (with zeros)
+  // A hint: these bytes won't change any more, the disk may start on them. Never fails.
+  virtual void StartWriting(std::uint64_t begin, std::uint64_t length) noexcept = 0;
+  virtual void Sync() = 0;  // fdatasync
+  virtual void Close() = 0;
+};
+
 class ReadableFile {
  public:
   virtual ~ReadableFile() = default;
@@ -86,11 +105,13 @@ class Environment {
   virtual std::unique_ptr<MappedFile> OpenMapped(const std::string& path, MapMode mode) = 0;
   // A new file; an existing one is an error.
   virtual std::unique_ptr<WritableFile> CreateWritable(const std::string& path) = 0;
+  virtual std::unique_ptr<UpdatableFile> CreateUpdatable(const std::string& path) = 0;  // the same
   virtual std::unique_ptr<ReadableFile> OpenReadable(const std::string& path) = 0;
 
   virtual void Rename(const std::string& from, const std::string& to) = 0;  // replaces `to`
   virtual void Remove(const std::string& path) = 0;
-  virtual void MakeDirectory(const std::string& path) = 0;  // an existing directory is fine
+  virtual void MakeDirectory(const std::string& path) = 0;    // an existing directory is fine
+  virtual void RemoveDirectory(const std::string& path) = 0;  // an empty one
   // Names in a directory, without "." and "..", sorted.
   virtual std::vector<std::string> List(const std::string& directory) = 0;
   virtual bool Exists(const std::string& path) = 0;

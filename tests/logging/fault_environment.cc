@@ -79,6 +79,44 @@ class FaultWritableFile final : public WritableFile {
   const std::unique_ptr<WritableFile> base_;
 };
 
+class FaultUpdatableFile final : public UpdatableFile {
+ public:
+  FaultUpdatableFile(FaultEnvironment* environment, std::string path,
+                     std::unique_ptr<UpdatableFile> base)
+      : environment_(environment), path_(std::move(path)), base_(std::move(base)) {}
+
+  void WriteAt(std::uint64_t offset, std::span<const std::byte> data) override {
+    environment_->Pass(FaultPoint::kWrite, path_);
+    const std::uint64_t budget = environment_->WriteBudget(data.size());
+    if (budget > 0) base_->WriteAt(offset, data.first(budget));
+    environment_->TakeSpace(budget);
+    if (budget < data.size()) Throw(path_, ENOSPC);
+  }
+  std::size_t ReadAt(std::uint64_t offset, std::span<std::byte> buffer) override {
+    return base_->ReadAt(offset, buffer);
+  }
+  void Truncate(std::uint64_t size) override {
+    environment_->Pass(FaultPoint::kAllocate, path_);
+    base_->Truncate(size);
+  }
+  void StartWriting(std::uint64_t begin, std::uint64_t length) noexcept override {
+    base_->StartWriting(begin, length);
+  }
+  void Sync() override {
+    environment_->Pass(FaultPoint::kSync, path_);
+    base_->Sync();
+  }
+  void Close() override {
+    environment_->Pass(FaultPoint::kSync, path_);
+    base_->Close();
+  }
+
+ private:
+  FaultEnvironment* const environment_;
+  const std::string path_;
+  const std::unique_ptr<UpdatableFile> base_;
+};
+
 }  // namespace
 
 void FaultEnvironment::FailAt(FaultPoint point, std::uint64_t n, int error_number) {
@@ -147,6 +185,11 @@ std::unique_ptr<WritableFile> FaultEnvironment::CreateWritable(const std::string
   return std::make_unique<FaultWritableFile>(this, path, base_->CreateWritable(path));
 }
 
+std::unique_ptr<UpdatableFile> FaultEnvironment::CreateUpdatable(const std::string& path) {
+  Pass(FaultPoint::kOpen, path);
+  return std::make_unique<FaultUpdatableFile>(this, path, base_->CreateUpdatable(path));
+}
+
 std::unique_ptr<ReadableFile> FaultEnvironment::OpenReadable(const std::string& path) {
   Pass(FaultPoint::kOpen, path);
   return base_->OpenReadable(path);
@@ -165,6 +208,11 @@ void FaultEnvironment::Remove(const std::string& path) {
 void FaultEnvironment::MakeDirectory(const std::string& path) {
   Pass(FaultPoint::kOpen, path);
   base_->MakeDirectory(path);
+}
+
+void FaultEnvironment::RemoveDirectory(const std::string& path) {
+  Pass(FaultPoint::kRemove, path);
+  base_->RemoveDirectory(path);
 }
 
 std::vector<std::string> FaultEnvironment::List(const std::string& directory) {

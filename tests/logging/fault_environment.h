@@ -56,10 +56,12 @@ class FaultEnvironment : public Environment {
                                            std::uint64_t capacity) override;
   std::unique_ptr<MappedFile> OpenMapped(const std::string& path, MapMode mode) override;
   std::unique_ptr<WritableFile> CreateWritable(const std::string& path) override;
+  std::unique_ptr<UpdatableFile> CreateUpdatable(const std::string& path) override;
   std::unique_ptr<ReadableFile> OpenReadable(const std::string& path) override;
   void Rename(const std::string& from, const std::string& to) override;
   void Remove(const std::string& path) override;
   void MakeDirectory(const std::string& path) override;
+  void RemoveDirectory(const std::string& path) override;
   std::vector<std::string> List(const std::string& directory) override;
   bool Exists(const std::string& path) override;
   std::uint64_t FileSize(const std::string& path) override;

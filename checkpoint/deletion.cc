@@ -1,0 +1,57 @@
+#include "checkpoint/deletion.h"
+
+#include "checkpoint/checkpoint_directory.h"
+#include "checkpoint/store_error.h"
+
+namespace ftmpi::checkpoint {
+
+using logging::Environment;
+using logging::JoinPath;
+
+void DeleteCheckpoint(Environment* environment, const std::string& root, std::uint64_t csn) {
+  const std::string directory = CheckpointDirectory(root, csn);
+  if (!environment->Exists(directory)) return;
+  // Without it the rest counts for nothing, however far we get.
+  if (environment->Exists(IndexPath(root, csn))) {
+    environment->Remove(IndexPath(root, csn));
+    environment->SyncDirectory(directory);
+  }
+  for (const CheckpointListing& each : ListCheckpoints(environment, root)) {
+    if (each.csn != csn) continue;
+    for (const std::string& name : each.leftovers) environment->Remove(JoinPath(directory, name));
+    for (const std::int32_t rank : each.ranks) environment->Remove(RankPath(root, csn, rank));
+  }
+  if (!environment->List(directory).empty()) {
+    throw StoreError(directory + ": there are files in it that are not ftmpi's; it stays");
+  }
+  environment->RemoveDirectory(directory);
+  environment->SyncDirectory(root);
+}
+
+void DeleteOwnCheckpoint(Environment* environment, const std::string& root, std::int32_t rank,
+                         std::uint64_t csn) {
+  const std::string path = OwnPath(root, rank, csn);
+  if (!environment->Exists(path)) return;
+  environment->Remove(path);
+  environment->SyncDirectory(OwnDirectory(root, rank));
+}
+
+void DeleteAllCheckpoints(Environment* environment, const std::string& root) {
+  for (const CheckpointListing& each : ListCheckpoints(environment, root)) {
+    DeleteCheckpoint(environment, root, each.csn);
+  }
+  for (const std::int32_t rank : ListOwnRanks(environment, root)) {
+    const std::string directory = OwnDirectory(root, rank);
+    for (const std::uint64_t csn : ListOwnCheckpoints(environment, root, rank)) {
+      DeleteOwnCheckpoint(environment, root, rank, csn);
+    }
+    for (const std::string& name : environment->List(directory)) {
+      if (name.starts_with("checkpoint-") && name.ends_with(".h5.new")) {
+        environment->Remove(JoinPath(directory, name));
+      }
+    }
+    if (environment->List(directory).empty()) environment->RemoveDirectory(directory);
+  }
+}
+
+}  // namespace ftmpi::checkpoint

@@ -1,0 +1,153 @@
+#include "checkpoint/server.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+#include <vector>
+
+#include "checkpoint/server_protocol.h"
+#include "checkpoint/socket_address.h"
+#include "checkpoint/store_error.h"
+
+namespace ftmpi::checkpoint {
+namespace {
+
+[[noreturn]] void ThrowErrno(const std::string& what, int error) {
+  throw StoreError(what + ": " + std::strerror(error), error);
+}
+
+int Listen(const std::string& path) {
+  sockaddr_un address;
+  const int directory = MakeSocketAddress(path.c_str(), &address);
+  if (directory < 0) ThrowErrno("cannot listen at " + path, errno);
+  const int listening = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  // What is there is of a server that died: the path is this job's, and this epoch's.
+  unlink(path.c_str());
+  const mode_t mask = umask(0077);
+  const bool bound =
+      listening >= 0 &&
+      bind(listening, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 &&
+      listen(listening, SOMAXCONN) == 0;
+  const int error = errno;
+  umask(mask);
+  close(directory);
+  if (!bound) {
+    if (listening >= 0) close(listening);
+    ThrowErrno("cannot listen at " + path, error);
+  }
+  return listening;
+}
+
+// To a client that can't be served. What can't be sent at once is not sent.
+void Refuse(int connection, const std::string& why, int error) {
+  struct {
+    MessageHeader header;
+    Reply reply;
+  } message{};
+  message.header = {kServerMagic, kServerVersion, MessageType::kReply, sizeof message.reply};
+  message.reply.failed = error;
+  std::strncpy(message.reply.text, why.c_str(), sizeof message.reply.text - 1);
+  (void)!send(connection, &message, sizeof message, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+}  // namespace
+
+Server::Server(logging::Environment* environment, ServerRoots roots, std::string socket_path,
+               pid_t leader)
+    : environment_(environment),
+      roots_(std::move(roots)),
+      socket_path_(std::move(socket_path)),
+      listening_(Listen(socket_path_)) {
+  // Children are watched by pidfd; nobody asks for their exit codes.
+  signal(SIGCHLD, SIG_IGN);
+  Watch(leader);
+}
+
+Server::~Server() {
+  unlink(socket_path_.c_str());
+  close(listening_);
+  for (const Watched& each : watched_) close(each.descriptor);
+}
+
+void Server::Watch(pid_t pid) {
+  RemoveEnded();
+  if (std::any_of(watched_.begin(), watched_.end(),
+                  [pid](const Watched& each) { return each.pid == pid; })) {
+    return;
+  }
+  const int descriptor = static_cast<int>(syscall(SYS_pidfd_open, pid, 0));
+  if (descriptor >= 0) {
+    watched_.push_back({pid, descriptor});
+  } else if (errno != ESRCH) {
+    ThrowErrno("cannot watch process " + std::to_string(pid), errno);
+  }
+}
+
+void Server::RemoveEnded() {
+  std::erase_if(watched_, [](const Watched& each) {
+    pollfd ended{each.descriptor, POLLIN, 0};
+    if (poll(&ended, 1, 0) <= 0) return false;
+    close(each.descriptor);
+    return true;
+  });
+}
+
+void Server::Accept() {
+  const int connection = accept4(listening_, nullptr, nullptr, SOCK_CLOEXEC);
+  if (connection < 0) return;  // the client has gone again, or we are out of descriptors
+  ucred peer{};
+  socklen_t length = sizeof peer;
+  if (getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0 ||
+      peer.uid != getuid()) {
+    Refuse(connection, "checkpoint server: it serves its own user only", EPERM);
+    close(connection);
+    return;
+  }
+  pid_t child = -1;
+  try {
+    Watch(peer.pid);
+    child = fork();
+    if (child < 0) ThrowErrno("cannot start a process", errno);
+  } catch (const StoreError& error) {
+    Refuse(connection, std::string("checkpoint server: ") + error.what(), error.error_number());
+    close(connection);
+    return;
+  }
+  if (child == 0) {
+    close(listening_);
+    for (const Watched& each : watched_) close(each.descriptor);
+    ServeConnection(environment_, roots_, connection, peer.pid);
+    _exit(0);
+  }
+  close(connection);
+  try {
+    Watch(child);
+  } catch (const StoreError&) {
+    // It serves its client all the same; only we may end before it does, which it survives.
+  }
+}
+
+void Server::Run() {
+  for (;;) {
+    RemoveEnded();
+    if (watched_.empty()) return;
+    std::vector<pollfd> wait{{listening_, POLLIN, 0}};
+    for (const Watched& each : watched_) wait.push_back({each.descriptor, POLLIN, 0});
+    if (poll(wait.data(), wait.size(), -1) < 0 && errno != EINTR) {
+      ThrowErrno("cannot wait for connections", errno);
+    }
+    if ((wait[0].revents & POLLIN) != 0) Accept();
+  }
+}
+
+}  // namespace ftmpi::checkpoint
