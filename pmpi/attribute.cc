@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "pmpi/communicator.h"
+#include "pmpi/saved_state.h"
 
 namespace ftmpi {
 namespace {
@@ -27,8 +28,8 @@ constexpr int kLastPredefined = IMPI_HOST_COLOR;
 constexpr int kLastPredefined = MPI_WIN_MODEL;
 #endif
 
-std::unordered_map<int, Keyval> g_keyvals;
-int g_next_keyval = kFirstKeyval;
+FTMPI_SAVED std::unordered_map<int, Keyval> g_keyvals;
+FTMPI_SAVED int g_next_keyval = kFirstKeyval;
 std::uint64_t g_sequence = 0;
 
 // The keyval for a new use of it, or null.

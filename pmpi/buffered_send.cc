@@ -7,12 +7,13 @@
 #include "pmpi/capture.h"
 #include "pmpi/datatype.h"
 #include "pmpi/engine.h"
+#include "pmpi/saved_state.h"
 
 namespace ftmpi {
 namespace {
 
-void* g_buffer = nullptr;
-int g_buffer_size = 0;
+FTMPI_SAVED void* g_buffer = nullptr;
+FTMPI_SAVED int g_buffer_size = 0;
 
 }  // namespace
 

@@ -8,11 +8,12 @@
 #include "pmpi/match_queue.h"
 #include "pmpi/message.h"
 #include "pmpi/topology.h"
+#include "pmpi/saved_state.h"
 
 namespace ftmpi {
 
-Communicator* g_world = nullptr;
-Communicator* g_self = nullptr;
+FTMPI_SAVED Communicator* g_world = nullptr;
+FTMPI_SAVED Communicator* g_self = nullptr;
 
 Communicator::Communicator() = default;
 

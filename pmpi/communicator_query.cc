@@ -9,11 +9,12 @@
 #include "pmpi/engine.h"
 #include "pmpi/fortran_table.h"
 #include "pmpi/message.h"
+#include "pmpi/saved_state.h"
 
 namespace ftmpi {
 namespace {
 
-FortranTable<Communicator> g_fortran_communicators;
+FTMPI_SAVED FortranTable<Communicator> g_fortran_communicators;
 
 int CompareCommunicators(Communicator* one, Communicator* other) {
   if (one == other) return MPI_IDENT;

@@ -12,6 +12,7 @@
 #include "pmpi/inject.h"
 #include "pmpi/message.h"
 #include "pmpi/replay.h"
+#include "pmpi/saved_state.h"
 
 namespace ftmpi {
 
@@ -63,7 +64,7 @@ void EngineLock::Leave() {
 namespace engine {
 namespace {
 
-Request* g_free_requests = nullptr;
+FTMPI_SAVED Request* g_free_requests = nullptr;
 
 }  // namespace
 

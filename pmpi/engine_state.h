@@ -69,19 +69,10 @@ struct Peer {
   std::unique_ptr<ReplayChannel> replay;
 };
 
-struct EngineState {
-  int rank = -1;
-  int size = 0;
-  std::uint16_t epoch = 0;
-  Configuration configuration;
-  logging::ProtocolConfiguration protocol_configuration;
-  bool several_units = false;
-
-  std::unique_ptr<logging::PayloadLog> payload_log;
-  std::unique_ptr<logging::EventLog> event_log;
-  std::unique_ptr<logging::Protocol> protocol;
-  logging::RankStatus* status = nullptr;
-
+// What the engine knows of the program's MPI calls so far: part of the program's state
+// (pmpi/saved_state.h). Which events come next is counted here, so that a restored process goes on
+// with the same ordinals.
+struct ProgramState {
   std::vector<Peer*> peers;         // by world rank; null until talked to
   std::vector<Peer*> known_peers;   // those that are not null
   std::vector<Peer*> held_peers;    // with held sends
@@ -95,15 +86,31 @@ struct EngineState {
   std::uint64_t poll_ordinal = 0;
   std::uint64_t probe_ordinal = 0;
   std::uint64_t value_ordinal = 0;
-  bool replaying = false;  // events of the replay log are left
 
   std::vector<ScheduleOwner*> ready_schedules;
   std::vector<Request*> finished_schedules;  // freed by the program, to be deleted
-  std::uint32_t idle_polls = 0;              // polls in a row that found nothing
-  bool has_events = false;              // the protocol has something to say when the wire is idle
-  bool flushing = false;                // the companion writes event blocks to stable storage
-  std::uint64_t stable_seen = 0;        // RankStatus::stable as told to the protocol
-  std::uint32_t finalize_received = 0;  // bit per round of the shutdown barrier
+  std::uint32_t finalize_received = 0;       // bit per round of the shutdown barrier
+};
+
+// The rest is the process's own.
+struct EngineState : ProgramState {
+  int rank = -1;
+  int size = 0;
+  std::uint16_t epoch = 0;
+  Configuration configuration;
+  logging::ProtocolConfiguration protocol_configuration;
+  bool several_units = false;
+
+  std::unique_ptr<logging::PayloadLog> payload_log;
+  std::unique_ptr<logging::EventLog> event_log;
+  std::unique_ptr<logging::Protocol> protocol;
+  logging::RankStatus* status = nullptr;
+
+  bool replaying = false;          // events of the replay log are left
+  std::uint32_t idle_polls = 0;    // polls in a row that found nothing
+  bool has_events = false;         // the protocol has something to say when the wire is idle
+  bool flushing = false;           // the companion writes event blocks to stable storage
+  std::uint64_t stable_seen = 0;   // RankStatus::stable as told to the protocol
 };
 
 extern EngineState g;

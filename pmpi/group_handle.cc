@@ -7,6 +7,7 @@
 #include "pmpi/fortran_table.h"
 #include "pmpi/group.h"
 #include "pmpi/message.h"
+#include "pmpi/saved_state.h"
 
 namespace ftmpi {
 namespace {
@@ -18,7 +19,7 @@ struct GroupHandle {
   GroupPointer group;
 };
 
-FortranTable<GroupHandle> g_fortran_groups;
+FTMPI_SAVED FortranTable<GroupHandle> g_fortran_groups;
 
 const GroupPointer& EmptyGroup() {
   static const GroupPointer empty = Group::FromWorldRanks({});

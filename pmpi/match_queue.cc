@@ -5,6 +5,7 @@
 #include <new>
 
 #include "pmpi/message.h"
+#include "pmpi/saved_state.h"
 
 namespace ftmpi {
 
@@ -113,16 +114,16 @@ struct QueueKeyHash {
     return key.id * 2 + static_cast<std::size_t>(key.context);
   }
 };
-std::unordered_map<QueueKey, std::unique_ptr<MatchQueue>, QueueKeyHash> g_queues;
-MatchQueue* g_last_queue = nullptr;
+FTMPI_SAVED std::unordered_map<QueueKey, std::unique_ptr<MatchQueue>, QueueKeyHash> g_queues;
+FTMPI_SAVED MatchQueue* g_last_queue = nullptr;
 
 // Blocks of two sizes are kept for reuse; larger ones go back to the heap.
 constexpr std::size_t kSmallPayload = 256;
 constexpr std::size_t kLargePayload = 4096;
-UnexpectedMessage* g_free_small = nullptr;
-UnexpectedMessage* g_free_large = nullptr;
-std::size_t g_free_small_count = 0;
-std::size_t g_free_large_count = 0;
+FTMPI_SAVED UnexpectedMessage* g_free_small = nullptr;
+FTMPI_SAVED UnexpectedMessage* g_free_large = nullptr;
+FTMPI_SAVED std::size_t g_free_small_count = 0;
+FTMPI_SAVED std::size_t g_free_large_count = 0;
 constexpr std::size_t kKeptSmall = 4096;
 constexpr std::size_t kKeptLarge = 256;
 
@@ -181,7 +182,7 @@ void DestroyMatchQueues() {
     while (*list != nullptr) {
       UnexpectedMessage* message = *list;
       *list = message->next;
-      std::free(message);
+      ::operator delete(message);
     }
   }
   g_free_small_count = g_free_large_count = 0;
@@ -209,7 +210,8 @@ UnexpectedMessage* NewUnexpected(std::size_t payload_bytes) {
       capacity = kLargePayload;
       large = true;
     }
-    message = static_cast<UnexpectedMessage*>(std::malloc(sizeof(UnexpectedMessage) + capacity));
+    message = static_cast<UnexpectedMessage*>(
+        ::operator new(sizeof(UnexpectedMessage) + capacity, std::nothrow));
     if (message == nullptr)
       Fatal("no memory for an unexpected message of %zu bytes", payload_bytes);
   }
@@ -233,7 +235,7 @@ void DeleteUnexpected(UnexpectedMessage* message) {
     g_free_large = message;
     ++g_free_large_count;
   } else {
-    std::free(message);
+    ::operator delete(message);
   }
 }
 

@@ -13,6 +13,7 @@
 #include "pmpi/foreign.h"
 #include "pmpi/generalized_request.h"
 #include "pmpi/message.h"
+#include "pmpi/saved_state.h"
 
 namespace ftmpi {
 namespace {
@@ -64,8 +65,8 @@ void CancelReceive(Request* request) {
 }
 
 // Fortran handles of requests.
-std::vector<MPI_Request> g_fortran_requests;
-std::unordered_map<MPI_Request, MPI_Fint> g_fortran_index;
+FTMPI_SAVED std::vector<MPI_Request> g_fortran_requests;
+FTMPI_SAVED std::unordered_map<MPI_Request, MPI_Fint> g_fortran_index;
 
 }  // namespace
 }  // namespace ftmpi
