@@ -3,9 +3,7 @@
 #include <sys/mman.h>
 
 #include <algorithm>
-#include <boost/interprocess/indexes/null_index.hpp>
 #include <boost/interprocess/mem_algo/rbtree_best_fit.hpp>
-#include <boost/interprocess/segment_manager.hpp>
 #include <boost/interprocess/sync/mutex_family.hpp>
 #include <cstdlib>
 #include <new>
@@ -16,8 +14,7 @@ namespace ftmpi::state_heap {
 namespace {
 
 namespace bip = boost::interprocess;
-using Manager = bip::segment_manager<char, bip::rbtree_best_fit<bip::null_mutex_family>,
-                                     bip::null_index>;
+using Manager = bip::rbtree_best_fit<bip::null_mutex_family>;
 
 constexpr std::uint64_t kPage = 4096;
 constexpr std::uint64_t kStep = std::uint64_t{1} << 20;
@@ -72,7 +69,7 @@ bool Create(const char** reason) {
   root.magic = kMagic;
   root.size = kStep;
   root.manager =
-      new (reinterpret_cast<void*>(kBase + kManagerOffset)) Manager(kStep - kManagerOffset);
+      new (reinterpret_cast<void*>(kBase + kManagerOffset)) Manager(kStep - kManagerOffset, 0);
   t_owner = true;
   g_active = true;
   return true;
@@ -99,8 +96,8 @@ void* Allocate(std::size_t size, std::size_t alignment) {
   }
   for (;;) {
     void* block = alignment <= alignof(std::max_align_t)
-                      ? TheRoot().manager->allocate(size, std::nothrow)
-                      : TheRoot().manager->allocate_aligned(size, alignment, std::nothrow);
+                      ? TheRoot().manager->allocate(size)
+                      : TheRoot().manager->allocate_aligned(size, alignment);
     if (block != nullptr) return block;
     if (!Grow(size + 2 * alignment + kPage)) return nullptr;
   }
