@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cinttypes>
 #include <cstdio>
 #include <cstring>
 #include <string>
@@ -49,8 +50,7 @@ void ProcessMemory::Read(std::span<const MemoryExtent> extents, std::span<std::b
       if (result < 0 && errno == EINTR) continue;
       const int error = result < 0 ? errno : EFAULT;
       char where[32];
-      std::snprintf(where, sizeof where, "0x%llx",
-                    static_cast<unsigned long long>(extents.front().address + skip));
+      std::snprintf(where, sizeof where, "0x%" PRIx64, extents.front().address + skip);
       throw StoreError("cannot read the memory of process " + std::to_string(process_) + " at " +
                            where + ": " + std::strerror(error) + Remedy(error),
                        error);

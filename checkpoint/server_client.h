@@ -43,6 +43,8 @@ class ServerConnection {
   // up.
   bool MakePermanent(std::uint64_t job, std::uint64_t csn, int np, Level level, int local_ranks);
   bool Abort(std::uint64_t job, std::uint64_t csn, int np, Level level);
+  // Of this rank's own checkpoints, those before `keep_from` that no kept one builds on.
+  bool Discard(int rank, std::uint64_t keep_from, Level level);
   bool Ping();
 
   // Opens a rank's checkpoint. Then TakeManifest, once, into arrays of at least these sizes; then

@@ -19,6 +19,7 @@ enum class MessageType : std::uint16_t {
   kReadSection = 5,
   kReadDataset = 6,
   kPing = 7,
+  kDiscard = 8,
   kHello = 100,
   kReply = 101,
   kManifest = 102,
@@ -57,6 +58,14 @@ struct CommitRequest {
   std::uint32_t reserved;
 };
 static_assert(sizeof(CommitRequest) == 32);
+
+// Of a rank's own checkpoints.
+struct DiscardRequest {
+  std::uint64_t keep_from;  // those with smaller CSNs go, but for what the others build on
+  std::int32_t rank;
+  Level level;
+};
+static_assert(sizeof(DiscardRequest) == 16);
 
 struct OpenRequest {
   std::uint64_t job;

@@ -16,6 +16,7 @@
 
 #include "checkpoint/checkpoint_directory.h"
 #include "checkpoint/commit.h"
+#include "checkpoint/deletion.h"
 #include "checkpoint/image_chain.h"
 #include "checkpoint/server_protocol.h"
 #include "checkpoint/store_error.h"
@@ -120,6 +121,12 @@ class Session {
       case MessageType::kAbort: {
         const auto request = ReceiveBody<CommitRequest>(header);
         AbortCheckpoint(environment_, Root(request.level, false), request.csn);
+        return false;
+      }
+      case MessageType::kDiscard: {
+        const auto request = ReceiveBody<DiscardRequest>(header);
+        DiscardOwnCheckpoints(environment_, Root(request.level, false), request.rank,
+                              request.keep_from);
         return false;
       }
       case MessageType::kOpen:

@@ -15,8 +15,6 @@
 #include <ctime>
 #include <vector>
 
-extern char** environ;
-
 namespace ftmpi::checkpoint {
 namespace {
 
@@ -73,6 +71,7 @@ bool Spawn(const std::string& program, const std::vector<std::string>& arguments
   posix_spawnattr_setflags(&attributes,
                            POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSID);
   std::vector<char*> argv;
+  argv.reserve(arguments.size() + 1);
   for (const std::string& each : arguments) argv.push_back(const_cast<char*>(each.c_str()));
   argv.push_back(nullptr);
   std::vector<char*> environment = ServerEnvironment();

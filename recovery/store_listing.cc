@@ -12,7 +12,6 @@
 namespace ftmpi::recovery {
 namespace {
 
-using checkpoint::CheckpointReport;
 using checkpoint::Depth;
 using logging::Environment;
 using logging::JoinPath;

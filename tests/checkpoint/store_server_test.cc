@@ -409,6 +409,7 @@ TEST_F(StoreServer, RanksAtTheSameTimeAndTheNodesOwnLevel) {
     EXPECT_FALSE(server.MakePermanent(kTestJob, 1, kRanks, Level::kLocal, kRanks + 1));
     EXPECT_THAT(server.error(), HasSubstr("files of 4 ranks"));
     EXPECT_TRUE(server.MakePermanent(kTestJob, 1, kRanks, Level::kLocal, kRanks)) << server.error();
+    EXPECT_TRUE(server.Discard(0, 1, Level::kShared)) << server.error();
     EXPECT_FALSE(server.Abort(kTestJob, 1, kRanks, Level::kShared));
     EXPECT_THAT(server.error(), HasSubstr("permanent"));
     return true;
