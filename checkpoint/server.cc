@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "checkpoint/partner_transfer.h"
 #include "checkpoint/server_protocol.h"
 #include "checkpoint/socket_address.h"
 #include "checkpoint/store_error.h"
@@ -70,12 +71,14 @@ Server::Server(logging::Environment* environment, ServerRoots roots, std::string
       listening_(Listen(socket_path_)) {
   // Children are watched by pidfd; nobody asks for their exit codes.
   signal(SIGCHLD, SIG_IGN);
+  if (!roots_.secret.empty()) partners_ = ListenForPartners(&port_);
   Watch(leader);
 }
 
 Server::~Server() {
   unlink(socket_path_.c_str());
   close(listening_);
+  if (partners_ >= 0) close(partners_);
   for (const Watched& each : watched_) close(each.descriptor);
 }
 
@@ -113,23 +116,38 @@ void Server::Accept() {
     close(connection);
     return;
   }
-  pid_t child = -1;
   try {
     Watch(peer.pid);
-    child = fork();
-    if (child < 0) ThrowErrno("cannot start a process", errno);
+    Serve(connection, [&] { ServeConnection(environment_, roots_, connection, peer.pid); });
   } catch (const StoreError& error) {
     Refuse(connection, std::string("checkpoint server: ") + error.what(), error.error_number());
-    close(connection);
-    return;
-  }
-  if (child == 0) {
-    close(listening_);
-    for (const Watched& each : watched_) close(each.descriptor);
-    ServeConnection(environment_, roots_, connection, peer.pid);
-    _exit(0);
   }
   close(connection);
+}
+
+void Server::AcceptPartner() {
+  const int connection = accept4(partners_, nullptr, nullptr, SOCK_CLOEXEC);
+  if (connection < 0) return;
+  try {
+    Serve(connection,
+          [&] { ServePartner(environment_, roots_.partner, roots_.secret, dup(connection)); });
+  } catch (const StoreError&) {
+    // The partner sees that the connection ends.
+  }
+  close(connection);
+}
+
+void Server::Serve(int connection, const std::function<void()>& serve) {
+  const pid_t child = fork();
+  if (child < 0) ThrowErrno("cannot start a process", errno);
+  if (child == 0) {
+    close(listening_);
+    if (partners_ >= 0) close(partners_);
+    for (const Watched& each : watched_) close(each.descriptor);
+    serve();
+    close(connection);
+    _exit(0);
+  }
   try {
     Watch(child);
   } catch (const StoreError&) {
@@ -141,12 +159,14 @@ void Server::Run() {
   for (;;) {
     RemoveEnded();
     if (watched_.empty()) return;
-    std::vector<pollfd> wait{{listening_, POLLIN, 0}};
+    // A negative descriptor is passed over.
+    std::vector<pollfd> wait{{listening_, POLLIN, 0}, {partners_, POLLIN, 0}};
     for (const Watched& each : watched_) wait.push_back({each.descriptor, POLLIN, 0});
     if (poll(wait.data(), wait.size(), -1) < 0 && errno != EINTR) {
       ThrowErrno("cannot wait for connections", errno);
     }
     if ((wait[0].revents & POLLIN) != 0) Accept();
+    if ((wait[1].revents & POLLIN) != 0) AcceptPartner();
   }
 }
 

@@ -20,6 +20,8 @@ enum class MessageType : std::uint16_t {
   kReadDataset = 6,
   kPing = 7,
   kDiscard = 8,
+  kPush = 9,
+  kFetch = 10,
   kHello = 100,
   kReply = 101,
   kManifest = 102,
@@ -34,7 +36,11 @@ struct MessageHeader {
 };
 static_assert(sizeof(MessageHeader) == 16);
 
-enum class Level : std::uint32_t { kShared = 1, kLocal = 2 };
+enum class Level : std::uint32_t {
+  kShared = 1,   // the job directory
+  kLocal = 2,    // this node's store
+  kPartner = 3,  // copies that this node holds for others
+};
 
 struct Hello {
   std::int64_t pid;  // of the process that serves this connection
@@ -66,6 +72,17 @@ struct DiscardRequest {
   Level level;
 };
 static_assert(sizeof(DiscardRequest) == 16);
+
+// To or from the server of another node, local level here, partner level there.
+struct CopyRequest {
+  std::uint64_t csn;
+  std::int32_t rank;
+  CheckpointKind kind;
+  std::uint32_t port;
+  std::uint32_t reserved;
+  char host[256];  // zero-terminated
+};
+static_assert(sizeof(CopyRequest) == 280);
 
 struct OpenRequest {
   std::uint64_t job;

@@ -18,6 +18,7 @@
 #include "checkpoint/commit.h"
 #include "checkpoint/deletion.h"
 #include "checkpoint/image_chain.h"
+#include "checkpoint/partner_transfer.h"
 #include "checkpoint/server_protocol.h"
 #include "checkpoint/store_error.h"
 
@@ -104,6 +105,7 @@ class Session {
 
   const std::string& Root(Level level, bool make) {
     if (level == Level::kShared) return roots_.shared;
+    if (level == Level::kPartner && !make) return roots_.partner;
     if (level != Level::kLocal) throw ConnectionEnded();
     if (make) environment_->MakeDirectory(roots_.local);
     return roots_.local;
@@ -129,6 +131,10 @@ class Session {
                               request.keep_from);
         return false;
       }
+      case MessageType::kPush:
+      case MessageType::kFetch:
+        Copy(header.type, ReceiveBody<CopyRequest>(header), reply);
+        return false;
       case MessageType::kOpen:
         Open(ReceiveBody<OpenRequest>(header));
         return true;
@@ -194,6 +200,22 @@ class Session {
     std::string remarks;
     for (const std::string& each : result.remarks) remarks += each + "\n";
     SetText(reply, remarks);
+  }
+
+  void Copy(MessageType type, CopyRequest request, Reply* reply) {
+    request.host[sizeof request.host - 1] = '\0';
+    if (!KindIsKnown(request.kind) || request.csn == 0 || request.rank < 0 || request.port == 0 ||
+        request.port > 65535) {
+      throw ConnectionEnded();
+    }
+    if (roots_.secret.empty()) {
+      throw StoreError("the checkpoint server was started without partners (FT_CKPT_LEVELS)");
+    }
+    const Partner partner{request.host, static_cast<std::uint16_t>(request.port), roots_.secret};
+    const CopyName name{request.csn, request.rank, request.kind};
+    reply->numbers[0] = type == MessageType::kPush
+                            ? PushCopy(environment_, roots_.local, name, partner)
+                            : FetchCopy(environment_, roots_.local, name, partner);
   }
 
   void Open(const OpenRequest& request) {

@@ -52,7 +52,7 @@ class StoreServer : public testing::Test {
 
   bool Start() {
     std::string error;
-    const bool started = StartCheckpointServer(facts_, CHECKPOINT_SERVER, &error);
+    const bool started = StartCheckpointServer(facts_, CHECKPOINT_SERVER, nullptr, &error);
     EXPECT_TRUE(started) << error;
     return started;
   }
@@ -445,10 +445,10 @@ TEST_F(StoreServer, ALongPathAndGarbage) {
 
 TEST_F(StoreServer, AStartThatFailsSaysWhy) {
   std::string error;
-  EXPECT_FALSE(StartCheckpointServer(facts_, directory_ / "missing", &error));
+  EXPECT_FALSE(StartCheckpointServer(facts_, directory_ / "missing", nullptr, &error));
   EXPECT_THAT(error, HasSubstr("can't be started: No such file"));
   facts_.local_directory = directory_ / "nowhere";
-  EXPECT_FALSE(StartCheckpointServer(facts_, CHECKPOINT_SERVER, &error));
+  EXPECT_FALSE(StartCheckpointServer(facts_, CHECKPOINT_SERVER, nullptr, &error));
   EXPECT_THAT(error, HasSubstr("nowhere"));
 }
 
