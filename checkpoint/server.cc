@@ -68,7 +68,8 @@ Server::Server(logging::Environment* environment, ServerRoots roots, std::string
     : environment_(environment),
       roots_(std::move(roots)),
       socket_path_(std::move(socket_path)),
-      listening_(Listen(socket_path_)) {
+      listening_(Listen(socket_path_)),
+      spare_(open("/dev/null", O_RDONLY | O_CLOEXEC)) {
   // Children are watched by pidfd; nobody asks for their exit codes.
   signal(SIGCHLD, SIG_IGN);
   if (!roots_.secret.empty()) partners_ = ListenForPartners(&port_);
@@ -79,6 +80,7 @@ Server::~Server() {
   unlink(socket_path_.c_str());
   close(listening_);
   if (partners_ >= 0) close(partners_);
+  if (spare_ >= 0) close(spare_);
   for (const Watched& each : watched_) close(each.descriptor);
 }
 
@@ -105,9 +107,24 @@ void Server::RemoveEnded() {
   });
 }
 
+int Server::TakeConnection(int listening) {
+  const int connection = accept4(listening, nullptr, nullptr, SOCK_CLOEXEC);
+  if (connection >= 0 || (errno != EMFILE && errno != ENFILE) || spare_ < 0) return connection;
+  // Out of descriptors: what can't be served must not wait, and we must not be woken by it for
+  // ever.
+  close(spare_);
+  const int refused = accept4(listening, nullptr, nullptr, SOCK_CLOEXEC);
+  if (refused >= 0) {
+    Refuse(refused, "checkpoint server: it has no descriptor left (ulimit -n)", EMFILE);
+    close(refused);
+  }
+  spare_ = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  return -1;
+}
+
 void Server::Accept() {
-  const int connection = accept4(listening_, nullptr, nullptr, SOCK_CLOEXEC);
-  if (connection < 0) return;  // the client has gone again, or we are out of descriptors
+  const int connection = TakeConnection(listening_);
+  if (connection < 0) return;
   ucred peer{};
   socklen_t length = sizeof peer;
   if (getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0 ||
@@ -126,7 +143,7 @@ void Server::Accept() {
 }
 
 void Server::AcceptPartner() {
-  const int connection = accept4(partners_, nullptr, nullptr, SOCK_CLOEXEC);
+  const int connection = TakeConnection(partners_);
   if (connection < 0) return;
   try {
     Serve(connection,
@@ -144,7 +161,12 @@ void Server::Serve(int connection, const std::function<void()>& serve) {
     close(listening_);
     if (partners_ >= 0) close(partners_);
     for (const Watched& each : watched_) close(each.descriptor);
-    serve();
+    try {
+      serve();
+    } catch (...) {
+      // Nothing of the listening process's may be unwound here. The client sees the end.
+      _exit(1);
+    }
     close(connection);
     _exit(0);
   }

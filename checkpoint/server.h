@@ -36,6 +36,8 @@ class Server {
   };
 
   void Watch(pid_t pid);
+  // The next connection; -1: none, or it can't be served.
+  int TakeConnection(int listening);
   void Accept();
   void AcceptPartner();
   // Forks a process for a connection, watches it, closes the connection here; in the child it runs
@@ -47,6 +49,7 @@ class Server {
   const ServerRoots roots_;
   const std::string socket_path_;
   int listening_ = -1;
+  int spare_ = -1;     // given up to tell a client that there are no descriptors
   int partners_ = -1;  // TCP; -1: none
   std::uint16_t port_ = 0;
   std::vector<Watched> watched_;

@@ -1,7 +1,6 @@
 #include "checkpoint/server_session.h"
 
 #include <sys/socket.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -33,7 +32,7 @@ struct ConnectionEnded : std::exception {};
 class Session {
  public:
   Session(Environment* environment, const ServerRoots& roots, int socket, pid_t client)
-      : environment_(environment), roots_(roots), socket_(socket), client_(client) {}
+      : environment_(environment), roots_(roots), socket_(socket), memory_(client) {}
 
   void ServeAll() {
     const Hello hello{getpid()};
@@ -167,9 +166,8 @@ class Session {
     manifest.datasets.resize(request.dataset_count);
     Receive(manifest.sections.data(), std::span(manifest.sections).size_bytes());
     Receive(manifest.datasets.data(), std::span(manifest.datasets).size_bytes());
-    ProcessMemory memory(client_);
     const WrittenFile written =
-        WriteCheckpoint(environment_, Root(request.level, true), std::move(manifest), &memory,
+        WriteCheckpoint(environment_, Root(request.level, true), std::move(manifest), &memory_,
                         std::clamp(request.compression, 0, 22));
     reply->numbers[0] = written.file_bytes;
     reply->numbers[1] = written.data_bytes;
@@ -260,10 +258,7 @@ class Session {
   void SendRun(std::uint64_t target, std::uint64_t offset, std::span<const std::byte> bytes) {
     Run run{offset, bytes.size(), RunKind::kBytes};
     if (client_is_writable_) {
-      const iovec local{const_cast<std::byte*>(bytes.data()), bytes.size()};
-      const iovec remote{reinterpret_cast<void*>(target + offset), bytes.size()};
-      const ssize_t done = process_vm_writev(client_, &local, 1, &remote, 1, 0);
-      client_is_writable_ = done == static_cast<ssize_t>(bytes.size());
+      client_is_writable_ = memory_.Write(target + offset, bytes);
       if (client_is_writable_) run.kind = RunKind::kInPlace;
     }
     SendMessage(MessageType::kRun, &run, sizeof run);
@@ -333,7 +328,7 @@ class Session {
   Environment* const environment_;
   const ServerRoots& roots_;
   const int socket_;
-  const pid_t client_;
+  ProcessMemory memory_;  // the client's
   std::unique_ptr<ImageChain> chain_;
   std::vector<std::byte> run_;
   bool client_is_writable_ = true;
@@ -346,6 +341,8 @@ void ServeConnection(Environment* environment, const ServerRoots& roots, int soc
     Session(environment, roots, socket, client).ServeAll();
   } catch (const ConnectionEnded&) {
     // As it should.
+  } catch (const StoreError&) {
+    // The client ended before it could be served.
   }
 }
 
