@@ -1,6 +1,10 @@
 #include "checkpoint/deletion.h"
 
+#include <set>
+#include <vector>
+
 #include "checkpoint/checkpoint_directory.h"
+#include "checkpoint/sealed_file.h"
 #include "checkpoint/store_error.h"
 
 namespace ftmpi::checkpoint {
@@ -28,12 +32,24 @@ void DeleteCheckpoint(Environment* environment, const std::string& root, std::ui
   environment->SyncDirectory(root);
 }
 
-void DeleteOwnCheckpoint(Environment* environment, const std::string& root, std::int32_t rank,
-                         std::uint64_t csn) {
-  const std::string path = OwnPath(root, rank, csn);
-  if (!environment->Exists(path)) return;
-  environment->Remove(path);
-  environment->SyncDirectory(OwnDirectory(root, rank));
+void DiscardOwnCheckpoints(Environment* environment, const std::string& root, std::int32_t rank,
+                           std::uint64_t keep_from) {
+  const std::vector<std::uint64_t> csns = ListOwnCheckpoints(environment, root, rank);
+  std::set<std::uint64_t> needed;
+  for (const std::uint64_t csn : csns) {
+    if (csn < keep_from && !needed.contains(csn)) continue;
+    // Throws for a damaged file: then the older ones may be all that is left, and stay.
+    const std::uint64_t base =
+        SealedReader(environment, OwnPath(root, rank, csn)).identity().base_csn;
+    if (base != kNoBase) needed.insert(base);
+  }
+  bool removed = false;
+  for (auto csn = csns.rbegin(); csn != csns.rend(); ++csn) {
+    if (*csn >= keep_from || needed.contains(*csn)) continue;
+    environment->Remove(OwnPath(root, rank, *csn));
+    removed = true;
+  }
+  if (removed) environment->SyncDirectory(OwnDirectory(root, rank));
 }
 
 void DeleteAllCheckpoints(Environment* environment, const std::string& root) {
@@ -43,7 +59,7 @@ void DeleteAllCheckpoints(Environment* environment, const std::string& root) {
   for (const std::int32_t rank : ListOwnRanks(environment, root)) {
     const std::string directory = OwnDirectory(root, rank);
     for (const std::uint64_t csn : ListOwnCheckpoints(environment, root, rank)) {
-      DeleteOwnCheckpoint(environment, root, rank, csn);
+      environment->Remove(OwnPath(root, rank, csn));
     }
     for (const std::string& name : environment->List(directory)) {
       if (name.starts_with("checkpoint-") && name.ends_with(".h5.new")) {

@@ -14,9 +14,10 @@ namespace ftmpi::checkpoint {
 void DeleteCheckpoint(logging::Environment* environment, const std::string& root,
                       std::uint64_t csn);
 
-// Deletes a rank's own checkpoint. The rank's directory stays.
-void DeleteOwnCheckpoint(logging::Environment* environment, const std::string& root,
-                         std::int32_t rank, std::uint64_t csn);
+// Deletes a rank's own checkpoints with a CSN smaller than `keep_from`, oldest first, but for those
+// that the others build on. The rank's directory stays.
+void DiscardOwnCheckpoints(logging::Environment* environment, const std::string& root,
+                           std::int32_t rank, std::uint64_t keep_from);
 
 // Deletes every checkpoint below `root`, and the directories that are empty then; `root` stays. For
 // a job that has ended well.

@@ -37,7 +37,7 @@ inline const char* StateName(std::uint32_t state) {
 
 // Its rank file needs no checkpoint.h5.
 inline bool IsPermanentByItself(CheckpointKind kind) {
-  return kind == CheckpointKind::kIndependent || kind == CheckpointKind::kFailureTime;
+  return kind != CheckpointKind::kCoordinated;
 }
 
 }  // namespace ftmpi::checkpoint

@@ -12,7 +12,7 @@ namespace ftmpi::checkpoint {
 
 enum class CheckpointKind : std::uint32_t {
   kCoordinated = 1,  // one of a set with the same CSN, permanent when all of them are
-  kInduced = 2,      // the same, of communication-induced checkpoints with one index
+  kInduced = 2,      // communication-induced; permanent by itself, its CSN is the rank's index
   kIndependent = 3,  // permanent by itself; its CSN is the rank's own
   kFailureTime = 4,  // a survivor's image (thesis 4.2.3), permanent by itself
 };

@@ -1,10 +1,14 @@
 #include "checkpoint/memory_source.h"
 
+#include <poll.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cinttypes>
 #include <cstdio>
 #include <cstring>
 #include <string>
@@ -30,6 +34,34 @@ const char* Remedy(int error) {
 
 }  // namespace
 
+ProcessMemory::ProcessMemory(pid_t process)
+    : process_(process), descriptor_(static_cast<int>(::syscall(SYS_pidfd_open, process, 0))) {
+  if (descriptor_ < 0) {
+    const int error = errno;
+    throw StoreError("cannot watch process " + std::to_string(process) + ": " +
+                         std::strerror(error) + Remedy(error),
+                     error);
+  }
+}
+
+ProcessMemory::~ProcessMemory() { ::close(descriptor_); }
+
+void ProcessMemory::RequireAlive() const {
+  pollfd ended{descriptor_, POLLIN, 0};
+  if (::poll(&ended, 1, 0) <= 0) return;
+  throw StoreError(
+      "process " + std::to_string(process_) + " has ended before its checkpoint was complete",
+      ESRCH);
+}
+
+bool ProcessMemory::Write(std::uint64_t address, std::span<const std::byte> bytes) {
+  RequireAlive();
+  const iovec local{const_cast<std::byte*>(bytes.data()), bytes.size()};
+  const iovec remote{reinterpret_cast<void*>(address), bytes.size()};
+  return ::process_vm_writev(process_, &local, 1, &remote, 1, 0) ==
+         static_cast<ssize_t>(bytes.size());
+}
+
 void ProcessMemory::Read(std::span<const MemoryExtent> extents, std::span<std::byte> buffer) {
   // A call takes IOV_MAX stretches; what it leaves is gone on with.
   constexpr std::size_t kBatch = 512;
@@ -49,8 +81,7 @@ void ProcessMemory::Read(std::span<const MemoryExtent> extents, std::span<std::b
       if (result < 0 && errno == EINTR) continue;
       const int error = result < 0 ? errno : EFAULT;
       char where[32];
-      std::snprintf(where, sizeof where, "0x%llx",
-                    static_cast<unsigned long long>(extents.front().address + skip));
+      std::snprintf(where, sizeof where, "0x%" PRIx64, extents.front().address + skip);
       throw StoreError("cannot read the memory of process " + std::to_string(process_) + " at " +
                            where + ": " + std::strerror(error) + Remedy(error),
                        error);
@@ -62,6 +93,7 @@ void ProcessMemory::Read(std::span<const MemoryExtent> extents, std::span<std::b
       extents = extents.subspan(1);
     }
   }
+  RequireAlive();
 }
 
 }  // namespace ftmpi::checkpoint

@@ -35,12 +35,19 @@ class MemorySource {
 // Yama restricts ptrace, have named the reader with prctl(PR_SET_PTRACER).
 class ProcessMemory final : public MemorySource {
  public:
-  explicit ProcessMemory(pid_t process) : process_(process) {}
+  explicit ProcessMemory(pid_t process);
+  ~ProcessMemory() override;
   using MemorySource::Read;
   void Read(std::span<const MemoryExtent> extents, std::span<std::byte> buffer) override;
+  // Writes all of it there; false: not allowed, or not mapped.
+  bool Write(std::uint64_t address, std::span<const std::byte> bytes);
 
  private:
+  // Throws when the process has ended: its number may be another's by now.
+  void RequireAlive() const;
+
   const pid_t process_;
+  const int descriptor_;  // pidfd
 };
 
 }  // namespace ftmpi::checkpoint

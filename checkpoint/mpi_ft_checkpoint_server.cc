@@ -1,5 +1,6 @@
-// mpi-ft-checkpoint-server <socket> <job directory> <local store> <pid of the rank>: started by
-// libftmpi.so in the rank that leads its node, never by hand. See checkpoint/SERVER.md.
+// mpi-ft-checkpoint-server <socket> <job directory> <local store> <partner store> <pid of the
+// rank>: started by libftmpi.so in the rank that leads its node, never by hand. See
+// checkpoint/SERVER.md.
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -30,7 +31,7 @@ void Report(const std::string& text) {
 int main(int argc, char** argv) {
   namespace checkpoint = ftmpi::checkpoint;
   struct stat status;
-  const long leader = argc == 5 ? std::strtol(argv[4], nullptr, 10) : 0;
+  const long leader = argc == 6 ? std::strtol(argv[5], nullptr, 10) : 0;
   if (leader <= 0 || getppid() != leader || fstat(checkpoint::kReadyDescriptor, &status) != 0 ||
       !S_ISFIFO(status.st_mode)) {
     std::fprintf(stderr,
@@ -55,11 +56,13 @@ int main(int argc, char** argv) {
     setrlimit(RLIMIT_NOFILE, &files);
   }
   try {
-    checkpoint::Server server(ftmpi::logging::Environment::Posix(), {argv[2], argv[3]}, argv[1],
+    const char* secret = std::getenv(checkpoint::kSecretVariable);
+    checkpoint::Server server(ftmpi::logging::Environment::Posix(),
+                              {argv[2], argv[3], argv[4], secret == nullptr ? "" : secret}, argv[1],
                               static_cast<pid_t>(leader));
     // Any working directory keeps its file system busy; all our paths are absolute.
     if (chdir("/") != 0) return 5;
-    Report(checkpoint::kReady);
+    Report(checkpoint::kReady + std::to_string(server.port()));
     server.Run();
   } catch (const std::exception& error) {
     Report(error.what());

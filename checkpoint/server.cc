@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "checkpoint/partner_transfer.h"
 #include "checkpoint/server_protocol.h"
 #include "checkpoint/socket_address.h"
 #include "checkpoint/store_error.h"
@@ -67,15 +68,19 @@ Server::Server(logging::Environment* environment, ServerRoots roots, std::string
     : environment_(environment),
       roots_(std::move(roots)),
       socket_path_(std::move(socket_path)),
-      listening_(Listen(socket_path_)) {
+      listening_(Listen(socket_path_)),
+      spare_(open("/dev/null", O_RDONLY | O_CLOEXEC)) {
   // Children are watched by pidfd; nobody asks for their exit codes.
   signal(SIGCHLD, SIG_IGN);
+  if (!roots_.secret.empty()) partners_ = ListenForPartners(&port_);
   Watch(leader);
 }
 
 Server::~Server() {
   unlink(socket_path_.c_str());
   close(listening_);
+  if (partners_ >= 0) close(partners_);
+  if (spare_ >= 0) close(spare_);
   for (const Watched& each : watched_) close(each.descriptor);
 }
 
@@ -102,9 +107,24 @@ void Server::RemoveEnded() {
   });
 }
 
+int Server::TakeConnection(int listening) {
+  const int connection = accept4(listening, nullptr, nullptr, SOCK_CLOEXEC);
+  if (connection >= 0 || (errno != EMFILE && errno != ENFILE) || spare_ < 0) return connection;
+  // Out of descriptors: what can't be served must not wait, and we must not be woken by it for
+  // ever.
+  close(spare_);
+  const int refused = accept4(listening, nullptr, nullptr, SOCK_CLOEXEC);
+  if (refused >= 0) {
+    Refuse(refused, "checkpoint server: it has no descriptor left (ulimit -n)", EMFILE);
+    close(refused);
+  }
+  spare_ = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  return -1;
+}
+
 void Server::Accept() {
-  const int connection = accept4(listening_, nullptr, nullptr, SOCK_CLOEXEC);
-  if (connection < 0) return;  // the client has gone again, or we are out of descriptors
+  const int connection = TakeConnection(listening_);
+  if (connection < 0) return;
   ucred peer{};
   socklen_t length = sizeof peer;
   if (getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0 ||
@@ -113,23 +133,43 @@ void Server::Accept() {
     close(connection);
     return;
   }
-  pid_t child = -1;
   try {
     Watch(peer.pid);
-    child = fork();
-    if (child < 0) ThrowErrno("cannot start a process", errno);
+    Serve(connection, [&] { ServeConnection(environment_, roots_, connection, peer.pid); });
   } catch (const StoreError& error) {
     Refuse(connection, std::string("checkpoint server: ") + error.what(), error.error_number());
-    close(connection);
-    return;
-  }
-  if (child == 0) {
-    close(listening_);
-    for (const Watched& each : watched_) close(each.descriptor);
-    ServeConnection(environment_, roots_, connection, peer.pid);
-    _exit(0);
   }
   close(connection);
+}
+
+void Server::AcceptPartner() {
+  const int connection = TakeConnection(partners_);
+  if (connection < 0) return;
+  try {
+    Serve(connection,
+          [&] { ServePartner(environment_, roots_.partner, roots_.secret, dup(connection)); });
+  } catch (const StoreError&) {
+    // The partner sees that the connection ends.
+  }
+  close(connection);
+}
+
+void Server::Serve(int connection, const std::function<void()>& serve) {
+  const pid_t child = fork();
+  if (child < 0) ThrowErrno("cannot start a process", errno);
+  if (child == 0) {
+    close(listening_);
+    if (partners_ >= 0) close(partners_);
+    for (const Watched& each : watched_) close(each.descriptor);
+    try {
+      serve();
+    } catch (...) {
+      // Nothing of the listening process's may be unwound here. The client sees the end.
+      _exit(1);
+    }
+    close(connection);
+    _exit(0);
+  }
   try {
     Watch(child);
   } catch (const StoreError&) {
@@ -141,12 +181,14 @@ void Server::Run() {
   for (;;) {
     RemoveEnded();
     if (watched_.empty()) return;
-    std::vector<pollfd> wait{{listening_, POLLIN, 0}};
+    // A negative descriptor is passed over.
+    std::vector<pollfd> wait{{listening_, POLLIN, 0}, {partners_, POLLIN, 0}};
     for (const Watched& each : watched_) wait.push_back({each.descriptor, POLLIN, 0});
     if (poll(wait.data(), wait.size(), -1) < 0 && errno != EINTR) {
       ThrowErrno("cannot wait for connections", errno);
     }
     if ((wait[0].revents & POLLIN) != 0) Accept();
+    if ((wait[1].revents & POLLIN) != 0) AcceptPartner();
   }
 }
 

@@ -176,6 +176,19 @@ bool ServerConnection::Abort(std::uint64_t job, std::uint64_t csn, int np, Level
   return Ask(MessageType::kAbort, &request, sizeof request);
 }
 
+bool ServerConnection::Discard(int rank, std::uint64_t keep_from, Level level) {
+  const DiscardRequest request{keep_from, rank, level};
+  return Ask(MessageType::kDiscard, &request, sizeof request);
+}
+
+bool ServerConnection::Push(const CopyRequest& request) {
+  return Ask(MessageType::kPush, &request, sizeof request);
+}
+
+bool ServerConnection::Fetch(const CopyRequest& request) {
+  return Ask(MessageType::kFetch, &request, sizeof request);
+}
+
 bool ServerConnection::Ping() { return Ask(MessageType::kPing, nullptr, 0); }
 
 bool ServerConnection::Open(const OpenRequest& request, CheckpointAttributes* attributes,

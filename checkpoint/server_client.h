@@ -43,6 +43,12 @@ class ServerConnection {
   // up.
   bool MakePermanent(std::uint64_t job, std::uint64_t csn, int np, Level level, int local_ranks);
   bool Abort(std::uint64_t job, std::uint64_t csn, int np, Level level);
+  // Of this rank's own checkpoints, those before `keep_from` that no kept one builds on.
+  bool Discard(int rank, std::uint64_t keep_from, Level level);
+  // Copies this rank's file of the local level to the server of another node, or gets it from there
+  // (to the local level). CopyRequest::port is what StartCheckpointServer told on that node.
+  bool Push(const CopyRequest& request);
+  bool Fetch(const CopyRequest& request);
   bool Ping();
 
   // Opens a rank's checkpoint. Then TakeManifest, once, into arrays of at least these sizes; then

@@ -19,6 +19,9 @@ enum class MessageType : std::uint16_t {
   kReadSection = 5,
   kReadDataset = 6,
   kPing = 7,
+  kDiscard = 8,
+  kPush = 9,
+  kFetch = 10,
   kHello = 100,
   kReply = 101,
   kManifest = 102,
@@ -33,7 +36,11 @@ struct MessageHeader {
 };
 static_assert(sizeof(MessageHeader) == 16);
 
-enum class Level : std::uint32_t { kShared = 1, kLocal = 2 };
+enum class Level : std::uint32_t {
+  kShared = 1,   // the job directory
+  kLocal = 2,    // this node's store
+  kPartner = 3,  // copies that this node holds for others
+};
 
 struct Hello {
   std::int64_t pid;  // of the process that serves this connection
@@ -57,6 +64,25 @@ struct CommitRequest {
   std::uint32_t reserved;
 };
 static_assert(sizeof(CommitRequest) == 32);
+
+// Of a rank's own checkpoints.
+struct DiscardRequest {
+  std::uint64_t keep_from;  // those with smaller CSNs go, but for what the others build on
+  std::int32_t rank;
+  Level level;
+};
+static_assert(sizeof(DiscardRequest) == 16);
+
+// To or from the server of another node, local level here, partner level there.
+struct CopyRequest {
+  std::uint64_t csn;
+  std::int32_t rank;
+  CheckpointKind kind;
+  std::uint32_t port;
+  std::uint32_t reserved;
+  char host[256];  // zero-terminated
+};
+static_assert(sizeof(CopyRequest) == 280);
 
 struct OpenRequest {
   std::uint64_t job;

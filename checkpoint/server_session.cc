@@ -1,7 +1,6 @@
 #include "checkpoint/server_session.h"
 
 #include <sys/socket.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -16,7 +15,9 @@
 
 #include "checkpoint/checkpoint_directory.h"
 #include "checkpoint/commit.h"
+#include "checkpoint/deletion.h"
 #include "checkpoint/image_chain.h"
+#include "checkpoint/partner_transfer.h"
 #include "checkpoint/server_protocol.h"
 #include "checkpoint/store_error.h"
 
@@ -31,7 +32,7 @@ struct ConnectionEnded : std::exception {};
 class Session {
  public:
   Session(Environment* environment, const ServerRoots& roots, int socket, pid_t client)
-      : environment_(environment), roots_(roots), socket_(socket), client_(client) {}
+      : environment_(environment), roots_(roots), socket_(socket), memory_(client) {}
 
   void ServeAll() {
     const Hello hello{getpid()};
@@ -103,6 +104,7 @@ class Session {
 
   const std::string& Root(Level level, bool make) {
     if (level == Level::kShared) return roots_.shared;
+    if (level == Level::kPartner && !make) return roots_.partner;
     if (level != Level::kLocal) throw ConnectionEnded();
     if (make) environment_->MakeDirectory(roots_.local);
     return roots_.local;
@@ -122,6 +124,16 @@ class Session {
         AbortCheckpoint(environment_, Root(request.level, false), request.csn);
         return false;
       }
+      case MessageType::kDiscard: {
+        const auto request = ReceiveBody<DiscardRequest>(header);
+        DiscardOwnCheckpoints(environment_, Root(request.level, false), request.rank,
+                              request.keep_from);
+        return false;
+      }
+      case MessageType::kPush:
+      case MessageType::kFetch:
+        Copy(header.type, ReceiveBody<CopyRequest>(header), reply);
+        return false;
       case MessageType::kOpen:
         Open(ReceiveBody<OpenRequest>(header));
         return true;
@@ -154,9 +166,8 @@ class Session {
     manifest.datasets.resize(request.dataset_count);
     Receive(manifest.sections.data(), std::span(manifest.sections).size_bytes());
     Receive(manifest.datasets.data(), std::span(manifest.datasets).size_bytes());
-    ProcessMemory memory(client_);
     const WrittenFile written =
-        WriteCheckpoint(environment_, Root(request.level, true), std::move(manifest), &memory,
+        WriteCheckpoint(environment_, Root(request.level, true), std::move(manifest), &memory_,
                         std::clamp(request.compression, 0, 22));
     reply->numbers[0] = written.file_bytes;
     reply->numbers[1] = written.data_bytes;
@@ -187,6 +198,22 @@ class Session {
     std::string remarks;
     for (const std::string& each : result.remarks) remarks += each + "\n";
     SetText(reply, remarks);
+  }
+
+  void Copy(MessageType type, CopyRequest request, Reply* reply) {
+    request.host[sizeof request.host - 1] = '\0';
+    if (!KindIsKnown(request.kind) || request.csn == 0 || request.rank < 0 || request.port == 0 ||
+        request.port > 65535) {
+      throw ConnectionEnded();
+    }
+    if (roots_.secret.empty()) {
+      throw StoreError("the checkpoint server was started without partners (FT_CKPT_LEVELS)");
+    }
+    const Partner partner{request.host, static_cast<std::uint16_t>(request.port), roots_.secret};
+    const CopyName name{request.csn, request.rank, request.kind};
+    reply->numbers[0] = type == MessageType::kPush
+                            ? PushCopy(environment_, roots_.local, name, partner)
+                            : FetchCopy(environment_, roots_.local, name, partner);
   }
 
   void Open(const OpenRequest& request) {
@@ -231,10 +258,7 @@ class Session {
   void SendRun(std::uint64_t target, std::uint64_t offset, std::span<const std::byte> bytes) {
     Run run{offset, bytes.size(), RunKind::kBytes};
     if (client_is_writable_) {
-      const iovec local{const_cast<std::byte*>(bytes.data()), bytes.size()};
-      const iovec remote{reinterpret_cast<void*>(target + offset), bytes.size()};
-      const ssize_t done = process_vm_writev(client_, &local, 1, &remote, 1, 0);
-      client_is_writable_ = done == static_cast<ssize_t>(bytes.size());
+      client_is_writable_ = memory_.Write(target + offset, bytes);
       if (client_is_writable_) run.kind = RunKind::kInPlace;
     }
     SendMessage(MessageType::kRun, &run, sizeof run);
@@ -304,7 +328,7 @@ class Session {
   Environment* const environment_;
   const ServerRoots& roots_;
   const int socket_;
-  const pid_t client_;
+  ProcessMemory memory_;  // the client's
   std::unique_ptr<ImageChain> chain_;
   std::vector<std::byte> run_;
   bool client_is_writable_ = true;
@@ -317,6 +341,8 @@ void ServeConnection(Environment* environment, const ServerRoots& roots, int soc
     Session(environment, roots, socket, client).ServeAll();
   } catch (const ConnectionEnded&) {
     // As it should.
+  } catch (const StoreError&) {
+    // The client ended before it could be served.
   }
 }
 

@@ -11,8 +11,10 @@
 namespace ftmpi::checkpoint {
 
 struct ServerRoots {
-  std::string shared;  // JOBDIR
-  std::string local;   // the node-local store; made when it is first written to
+  std::string shared;   // JOBDIR
+  std::string local;    // the node-local store; made when it is first written to
+  std::string partner;  // copies for other nodes; made when the first one comes
+  std::string secret;   // of the job, for partners; empty: no copies on other nodes
 };
 
 // `client` is the process at the other end. Returns when the connection has ended.

@@ -13,9 +13,8 @@
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
+#include <string_view>
 #include <vector>
-
-extern char** environ;
 
 namespace ftmpi::checkpoint {
 namespace {
@@ -43,18 +42,20 @@ bool ProgramPath(std::string* path, std::string* error) {
 }
 
 // No LD_PRELOAD: neither ftmpi nor the program's own libraries belong into the server.
-std::vector<char*> ServerEnvironment() {
-  std::vector<char*> result;
+std::vector<char*> ServerEnvironment(char* secret) {
+  std::vector<char*> result{secret};
   for (char** variable = environ; *variable != nullptr; ++variable) {
-    if (std::strncmp(*variable, "LD_PRELOAD=", 11) != 0) result.push_back(*variable);
+    const std::string_view text = *variable;
+    if (text.starts_with("LD_PRELOAD=") || text.starts_with(kSecretVariable)) continue;
+    result.push_back(*variable);
   }
   result.push_back(nullptr);
   return result;
 }
 
 // Its first process forks and exits at once, so that the program's own wait() never meets it.
-bool Spawn(const std::string& program, const std::vector<std::string>& arguments, int ready,
-           std::string* error) {
+bool Spawn(const std::string& program, const std::vector<std::string>& arguments,
+           const std::string& secret, int ready, std::string* error) {
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   for (int standard = 0; standard < 3; ++standard) {
@@ -73,9 +74,11 @@ bool Spawn(const std::string& program, const std::vector<std::string>& arguments
   posix_spawnattr_setflags(&attributes,
                            POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSID);
   std::vector<char*> argv;
+  argv.reserve(arguments.size() + 1);
   for (const std::string& each : arguments) argv.push_back(const_cast<char*>(each.c_str()));
   argv.push_back(nullptr);
-  std::vector<char*> environment = ServerEnvironment();
+  std::string setting = std::string(kSecretVariable) + "=" + secret;
+  std::vector<char*> environment = ServerEnvironment(setting.data());
   // A SIGCHLD handler of the program must not see our child.
   sigset_t child;
   sigset_t old;
@@ -114,7 +117,7 @@ bool Spawn(const std::string& program, const std::vector<std::string>& arguments
 }
 
 // What the server says before it closes the pipe.
-bool AwaitReady(int pipe_end, const std::string& program, std::string* error) {
+bool AwaitReady(int pipe_end, const std::string& program, std::uint16_t* port, std::string* error) {
   std::string text;
   for (;;) {
     pollfd wait{pipe_end, POLLIN, 0};
@@ -130,7 +133,13 @@ bool AwaitReady(int pipe_end, const std::string& program, std::string* error) {
     if (got <= 0) break;
     text.append(buffer, static_cast<std::size_t>(got));
   }
-  if (text == kReady) return true;
+  if (text.starts_with(kReady)) {
+    if (port != nullptr) {
+      *port =
+          static_cast<std::uint16_t>(std::strtoul(text.c_str() + std::strlen(kReady), nullptr, 10));
+    }
+    return true;
+  }
   *error = program + ": " + (text.empty() ? "ended at its start" : text);
   return false;
 }
@@ -141,12 +150,16 @@ std::string ServerSocketPath(const std::string& local_directory, std::uint32_t e
   return local_directory + "/checkpoint-server-" + std::to_string(epoch);
 }
 
+std::string PartnerStoreDirectory(const std::string& local_directory) {
+  return local_directory + "/partner";
+}
+
 std::string LocalStoreDirectory(const std::string& local_directory) {
   return local_directory + "/store";
 }
 
 bool StartCheckpointServer(const ServerFacts& facts, const std::string& program,
-                           std::string* error) {
+                           std::uint16_t* port, std::string* error) {
   std::string path = program;
   if (path.empty() && !ProgramPath(&path, error)) return false;
   int ends[2];
@@ -164,12 +177,15 @@ bool StartCheckpointServer(const ServerFacts& facts, const std::string& program,
     close(ends[0]);
     return false;
   }
-  const std::vector<std::string> arguments{
-      path, ServerSocketPath(facts.local_directory, facts.epoch), facts.job_directory,
-      LocalStoreDirectory(facts.local_directory), std::to_string(getpid())};
-  const bool spawned = Spawn(path, arguments, ready, error);
+  const std::vector<std::string> arguments{path,
+                                           ServerSocketPath(facts.local_directory, facts.epoch),
+                                           facts.job_directory,
+                                           LocalStoreDirectory(facts.local_directory),
+                                           PartnerStoreDirectory(facts.local_directory),
+                                           std::to_string(getpid())};
+  const bool spawned = Spawn(path, arguments, facts.secret, ready, error);
   close(ready);
-  const bool started = spawned && AwaitReady(ends[0], path, error);
+  const bool started = spawned && AwaitReady(ends[0], path, port, error);
   close(ends[0]);
   return started;
 }

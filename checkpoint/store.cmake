@@ -12,8 +12,8 @@ add_library(ftmpi_checkpoint_files STATIC checkpoint_directory.cc deletion.cc se
 target_link_libraries(ftmpi_checkpoint_files PUBLIC ftmpi_flags ftmpi_checkpoint_client ftmpi_logging)
 
 add_library(ftmpi_checkpoint_store STATIC
-  commit.cc hdf5_file.cc hdf5_values.cc image_chain.cc index_file.cc memory_source.cc rank_file_reader.cc
-  rank_file_writer.cc server.cc server_session.cc store_reader.cc zstd_filter.cc)
+  commit.cc hdf5_file.cc hdf5_values.cc image_chain.cc index_file.cc memory_source.cc partner_transfer.cc
+  rank_file_reader.cc rank_file_writer.cc server.cc server_session.cc store_reader.cc zstd_filter.cc)
 target_link_libraries(ftmpi_checkpoint_store
   PUBLIC ftmpi_flags ftmpi_checkpoint_files ftmpi_checkpoint_client ftmpi_logging hdf5::hdf5
   PRIVATE PkgConfig::ZSTD)

@@ -12,7 +12,6 @@
 namespace ftmpi::recovery {
 namespace {
 
-using checkpoint::CheckpointReport;
 using checkpoint::Depth;
 using logging::Environment;
 using logging::JoinPath;
@@ -23,7 +22,7 @@ void AddCheckpoints(Environment* environment, const std::string& level, const st
     const std::string directory = checkpoint::CheckpointDirectory(root, each.csn);
     listing->checkpoints.push_back(
         {level, directory, -1,
-         checkpoint::Examine(environment, root, each.csn, job, depth, level == "local")});
+         checkpoint::Examine(environment, root, each.csn, job, depth, level != "shared")});
     for (const std::string& name : each.leftovers) {
       listing->leftovers.push_back(JoinPath(directory, name));
     }
@@ -73,6 +72,9 @@ StoreListing ListStore(Environment* environment, const std::string& job_director
   if (listing.job) {
     AddCheckpoints(environment, "local",
                    checkpoint::LocalStoreDirectory(listing.job->local_directory), job, depth,
+                   &listing);
+    AddCheckpoints(environment, "partner",
+                   checkpoint::PartnerStoreDirectory(listing.job->local_directory), job, depth,
                    &listing);
   }
   AddLogs(environment, depth, &listing);

@@ -14,7 +14,7 @@ namespace ftmpi::recovery {
 
 // A checkpoint in one place.
 struct ListedCheckpoint {
-  std::string level;       // "shared" (the job directory), "local" (this node's store)
+  std::string level;       // "shared" (the job directory), "local" (this node's store), "partner"
   std::string directory;   // its files, absolute or as the job directory was given
   std::int32_t rank = -1;  // whose it is when it is permanent by itself; else -1
   checkpoint::CheckpointReport report;

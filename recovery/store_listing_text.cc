@@ -74,12 +74,12 @@ std::string ListingText(const StoreListing& listing) {
   if (listing.checkpoints.empty()) {
     text += "no checkpoints\n";
   } else {
-    text += fmt::format("{:>6}  {:19}  {:>10}  {:8}  {:6}  {:12}  {:9}  {}\n", "CSN", "time",
+    text += fmt::format("{:>6}  {:19}  {:>10}  {:8}  {:7}  {:12}  {:9}  {}\n", "CSN", "time",
                         "size", "ranks", "level", "kind", "status", "builds on");
   }
   for (const ListedCheckpoint& each : listing.checkpoints) {
     const CheckpointReport& report = each.report;
-    text += fmt::format("{:>6}  {:19}  {:>10}  {:8}  {:6}  {:12}  {:9}  {}\n", report.csn,
+    text += fmt::format("{:>6}  {:19}  {:>10}  {:8}  {:7}  {:12}  {:9}  {}\n", report.csn,
                         TimeText(report.identity.time), SizeText(report.bytes), RanksText(each),
                         each.level, checkpoint::KindName(report.identity.kind), StatusText(report),
                         ListText(report.builds_on));

@@ -72,9 +72,9 @@ class Benchmark {
     close(file);
     std::filesystem::create_directories(directory_ + "/job");
     std::filesystem::create_directories(directory_ + "/local");
-    ServerFacts facts{directory_ + "/job", directory_ + "/local", 0};
+    ServerFacts facts{directory_ + "/job", directory_ + "/local", 0, ""};
     std::string error;
-    if (!StartCheckpointServer(facts, CHECKPOINT_SERVER, &error)) Die(error);
+    if (!StartCheckpointServer(facts, CHECKPOINT_SERVER, nullptr, &error)) Die(error);
     socket_ = ServerSocketPath(facts.local_directory, 0);
   }
 

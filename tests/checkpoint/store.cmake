@@ -19,3 +19,8 @@ add_dependencies(store_commands_test mpi-ft-ls mpi-ft-verify h5zstd)
 ftmpi_unit_test(store_manifest_test store_manifest_test.cc LIBRARIES ftmpi_checkpoint_client
                 ftmpi_checkpoint_files)
 ftmpi_unit_test(store_sealed_file_test store_sealed_file_test.cc LIBRARIES ftmpi_checkpoint_files)
+ftmpi_unit_test(store_partner_test store_partner_test.cc
+                LIBRARIES ftmpi_checkpoint_client ftmpi_checkpoint_store)
+target_compile_definitions(store_partner_test
+                           PRIVATE CHECKPOINT_SERVER="$<TARGET_FILE:mpi-ft-checkpoint-server>")
+add_dependencies(store_partner_test mpi-ft-checkpoint-server)

@@ -5,7 +5,6 @@
 #include <cstdlib>
 #include <filesystem>
 #include <nlohmann/json.hpp>
-#include <numeric>
 
 #include "checkpoint/checkpoint_directory.h"
 #include "checkpoint/commit.h"
@@ -21,7 +20,6 @@ using logging::ReadBytes;
 using logging::TemporaryDirectory;
 using logging::WriteBytes;
 using testing::HasSubstr;
-using testing::Not;
 
 constexpr std::uint64_t kBase = 0x500000000000;
 
@@ -147,9 +145,13 @@ TEST_F(StoreCommands, TheNodesOwnStoreIsListed) {
   std::filesystem::create_directories(local);
   Write(local, 5, kNoBase, {1});
   MakePermanent(Environment::Posix(), local, kTestJob, 5, 2, {1});
+  const std::string partner = directory_ / "local/partner";
+  std::filesystem::create_directories(partner);
+  Write(partner, 6, kNoBase, {0});
   const Result result = Run(MPI_FT_LS);
   EXPECT_EQ(result.code, 0) << result.text;
   EXPECT_THAT(result.text, testing::ContainsRegex(" 5 .* 1/2 +local +coordinated +complete"));
+  EXPECT_THAT(result.text, testing::ContainsRegex(" 6 .* 1/2 +partner +coordinated +tentative"));
 }
 
 TEST_F(StoreCommands, H5pyReadsACheckpoint) {

@@ -363,5 +363,44 @@ TEST(StoreOwn, IndependentCheckpointsArePermanentByThemselves) {
   EXPECT_THAT(problems, ElementsAre(HasSubstr(OwnPath(directory.path(), 1, 9))));
 }
 
+TEST(StoreOwn, WhatKeptOnesBuildOnIsNotDiscarded) {
+  TemporaryDirectory directory;
+  std::vector<std::byte> bytes = Noise(3 * kPageSize, 5);
+  const PageRange first{0, 1};
+  FakeMemory memory;
+  memory.Add(kBase, &bytes);
+  // 2 <- 3 <- 6, and 4 alone, 5 alone.
+  for (const auto& [csn, base] : std::vector<std::pair<std::uint64_t, std::uint64_t>>{
+           {2, 0}, {3, 2}, {4, 0}, {5, 0}, {6, 3}}) {
+    Manifest manifest;
+    manifest.attributes = TestAttributes(csn, 1, 2);
+    manifest.attributes.kind = CheckpointKind::kInduced;
+    manifest.attributes.base_csn = base;
+    Section section = TestSection(kBase, bytes.size(), "arena");
+    if (base != 0) {
+      section.flags = kSectionListedPages;
+      section.ranges = reinterpret_cast<std::uint64_t>(&first);
+      section.range_count = 1;
+    }
+    manifest.sections = {section};
+    WriteCheckpoint(Environment::Posix(), directory.path(), manifest, &memory, 0);
+  }
+  const auto left = [&] { return ListOwnCheckpoints(Environment::Posix(), directory.path(), 1); };
+  DiscardOwnCheckpoints(Environment::Posix(), directory.path(), 1, 5);
+  EXPECT_THAT(left(), ElementsAre(6, 5, 3, 2));
+  const std::vector<char> good = ReadBytes(OwnPath(directory.path(), 1, 6));
+  WriteBytes(OwnPath(directory.path(), 1, 6), {'x'});
+  EXPECT_THAT(ErrorOf([&] { DiscardOwnCheckpoints(Environment::Posix(), directory.path(), 1, 6); }),
+              HasSubstr("checkpoint-6.h5"));
+  EXPECT_THAT(left(), ElementsAre(6, 5, 3, 2));
+  WriteBytes(OwnPath(directory.path(), 1, 6), good);
+  DiscardOwnCheckpoints(Environment::Posix(), directory.path(), 1, 6);
+  EXPECT_THAT(left(), ElementsAre(6, 3, 2));
+  std::vector<std::string> problems;
+  EXPECT_EQ(FindNewestOwn(Environment::Posix(), directory.path(), kTestJob, 1, Depth::kEverything,
+                          &problems),
+            6U);
+}
+
 }  // namespace
 }  // namespace ftmpi::checkpoint

@@ -52,7 +52,7 @@ class StoreServer : public testing::Test {
 
   bool Start() {
     std::string error;
-    const bool started = StartCheckpointServer(facts_, CHECKPOINT_SERVER, &error);
+    const bool started = StartCheckpointServer(facts_, CHECKPOINT_SERVER, nullptr, &error);
     EXPECT_TRUE(started) << error;
     return started;
   }
@@ -247,6 +247,32 @@ TEST_F(StoreServer, AClientThatFailsLeavesNothing) {
   EXPECT_TRUE(ServerEnds());
 }
 
+TEST(StoreMemory, OfAProcessThatHasEndedIsNotRead) {
+  std::vector<std::byte> mine = Noise(3 * kPageSize, 6);
+  const auto address = reinterpret_cast<std::uint64_t>(mine.data());
+  const pid_t pid = fork();
+  if (pid == 0) {
+    pause();
+    _exit(0);
+  }
+  ProcessMemory memory(pid);
+  std::vector<std::byte> read(2 * kPageSize);
+  const MemoryExtent extents[] = {{address + kPageSize, 10}, {address, 0}, {address + 7, 100}};
+  memory.Read(extents, std::span(read).first(110));
+  EXPECT_EQ(std::memcmp(read.data(), mine.data() + kPageSize, 10), 0);
+  EXPECT_EQ(std::memcmp(read.data() + 10, mine.data() + 7, 100), 0);
+  EXPECT_TRUE(memory.Write(address, std::span(mine).subspan(kPageSize, 16)));
+  memory.Read(address, std::span(read).first(16));
+  EXPECT_EQ(std::memcmp(read.data(), mine.data() + kPageSize, 16), 0);
+  EXPECT_FALSE(memory.Write(8, read)) << "nothing is mapped there";
+  kill(pid, SIGKILL);
+  siginfo_t ended;
+  EXPECT_EQ(waitid(P_PID, static_cast<id_t>(pid), &ended, WEXITED | WNOWAIT), 0);
+  EXPECT_THAT(ErrorOf([&] { memory.Read(address, read); }), HasSubstr("has ended before"));
+  EXPECT_THAT(ErrorOf([&] { memory.Write(address, read); }), HasSubstr("has ended before"));
+  waitpid(pid, nullptr, 0);
+}
+
 TEST_F(StoreServer, ARequestThatCanNotBeIsRefusedWithTheReason) {
   const int code = RunProcess([&] {
     if (!Start()) return false;
@@ -409,6 +435,7 @@ TEST_F(StoreServer, RanksAtTheSameTimeAndTheNodesOwnLevel) {
     EXPECT_FALSE(server.MakePermanent(kTestJob, 1, kRanks, Level::kLocal, kRanks + 1));
     EXPECT_THAT(server.error(), HasSubstr("files of 4 ranks"));
     EXPECT_TRUE(server.MakePermanent(kTestJob, 1, kRanks, Level::kLocal, kRanks)) << server.error();
+    EXPECT_TRUE(server.Discard(0, 1, Level::kShared)) << server.error();
     EXPECT_FALSE(server.Abort(kTestJob, 1, kRanks, Level::kShared));
     EXPECT_THAT(server.error(), HasSubstr("permanent"));
     return true;
@@ -444,10 +471,10 @@ TEST_F(StoreServer, ALongPathAndGarbage) {
 
 TEST_F(StoreServer, AStartThatFailsSaysWhy) {
   std::string error;
-  EXPECT_FALSE(StartCheckpointServer(facts_, directory_ / "missing", &error));
+  EXPECT_FALSE(StartCheckpointServer(facts_, directory_ / "missing", nullptr, &error));
   EXPECT_THAT(error, HasSubstr("can't be started: No such file"));
   facts_.local_directory = directory_ / "nowhere";
-  EXPECT_FALSE(StartCheckpointServer(facts_, CHECKPOINT_SERVER, &error));
+  EXPECT_FALSE(StartCheckpointServer(facts_, CHECKPOINT_SERVER, nullptr, &error));
   EXPECT_THAT(error, HasSubstr("nowhere"));
 }
 
