@@ -1,0 +1,52 @@
+// Where an image goes to and comes from. Names of blobs: checkpoint/image/IMAGE.md.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "checkpoint/section.h"
+
+namespace ftmpi::image {
+
+struct Blob {
+  std::string name;  // "process/<name>"
+  std::vector<std::byte> bytes;
+};
+
+// All that is captured of a process. The sections' bytes are in the memory of the process that
+// hands the image to a sink.
+struct Image {
+  std::vector<checkpoint::Section> sections;  // by address, without overlap
+  std::vector<Blob> blobs;
+};
+
+class Sink {
+ public:
+  Sink() = default;
+  virtual ~Sink() = default;
+  Sink(const Sink&) = delete;
+  Sink& operator=(const Sink&) = delete;
+
+  // Called in the frozen copy of the process. True when the image is safe. It may allocate; what it
+  // allocates is never freed. Threads don't exist in the copy.
+  virtual bool Put(const Image& image) = 0;
+};
+
+class Source {
+ public:
+  Source() = default;
+  virtual ~Source() = default;
+  Source(const Source&) = delete;
+  Source& operator=(const Source&) = delete;
+
+  // Throws ImageError when there is no such blob.
+  virtual std::span<const std::byte> FindBlob(const std::string& name) = 0;
+  virtual std::span<const checkpoint::Section> Sections() = 0;
+  // Reads all bytes of a section to its address. Throws ImageError. Must not allocate from the
+  // arena.
+  virtual void Read(const checkpoint::Section& section) = 0;
+};
+
+}  // namespace ftmpi::image

@@ -1,0 +1,103 @@
+// The host of the image library in tests, preloaded into small programs that call checkpoint_here()
+// (a weak symbol: alone they run without it). From the environment:
+//
+//   IMAGE_TEST=record    images can be taken
+//   IMAGE_TEST=restore   the process starts from IMAGE_TEST_FILE
+//   IMAGE_TEST_FILE      the image
+//   IMAGE_TEST_AT=n      the n-th call takes the image and then kills the process
+//   IMAGE_TEST_ON=n      the n-th call takes the image and the process runs on
+#include <signal.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+#include "checkpoint/image/capture.h"
+#include "checkpoint/image/export.h"
+#include "checkpoint/image/host.h"
+#include "checkpoint/image/image_error.h"
+#include "checkpoint/image/library_scope.h"
+#include "tests/checkpoint/image/image_file.h"
+
+namespace ftmpi {
+namespace {
+
+using image::StartMode;
+
+constexpr int kRestoreFailed = 90;
+constexpr int kCaptureFailed = 91;
+constexpr int kNotImaged = 92;
+
+const char* Variable(const char* name) {
+  const char* value = std::getenv(name);
+  return value != nullptr ? value : "";
+}
+
+class TestHost : public image::Host {
+ public:
+  StartMode Mode() override {
+    const char* mode = Variable("IMAGE_TEST");
+    if (std::strcmp(mode, "record") == 0) return StartMode::kRecord;
+    if (std::strcmp(mode, "restore") == 0) return StartMode::kRestore;
+    return StartMode::kOff;
+  }
+  bool IsLibraryRoot(const char* file_name) override {
+    return std::strncmp(file_name, "libimage_test_host.so", 21) == 0 ||
+           std::strncmp(file_name, "libmpi.so", 9) == 0;
+  }
+  void NotImaged(const std::string& reason) override {
+    std::fprintf(stderr, "image_test: not imaged: %s\n", reason.c_str());
+    _exit(kNotImaged);
+  }
+  image::Source& OpenImage() override {
+    static auto& source = *new image_test::FileSource(Variable("IMAGE_TEST_FILE"));
+    return source;
+  }
+  void StartLibraries(int* /*argc*/, char*** /*argv*/) override {}
+  [[noreturn]] void RestoreFailed(const std::string& reason) override {
+    std::fprintf(stderr, "image_test: not restored: %s\n", reason.c_str());
+    _exit(kRestoreFailed);
+  }
+};
+
+int g_calls = 0;
+
+void TakeImage(bool kill_after) {
+  // Nothing with a destructor may be on the stack of a captured call: it would free memory of the
+  // captured process's own heap in the restored one.
+  static auto& sink = *new image_test::FileSink(Variable("IMAGE_TEST_FILE"));
+  pid_t writer = 0;
+  try {
+    if (image::Capture(sink, &writer) == image::Outcome::kRestored) return;
+  } catch (const image::ImageError& error) {
+    std::fprintf(stderr, "image_test: not captured: %s\n", error.what());
+    _exit(kCaptureFailed);
+  }
+  if (!image::WaitForWriter(writer)) {
+    std::fprintf(stderr, "image_test: the image was not written\n");
+    _exit(kCaptureFailed);
+  }
+  if (kill_after) kill(getpid(), SIGKILL);
+}
+
+}  // namespace
+
+namespace image {
+
+Host& TheHost() {
+  static TestHost& host = *new TestHost;
+  return host;
+}
+
+}  // namespace image
+}  // namespace ftmpi
+
+FTMPI_INTERPOSE void checkpoint_here() {
+  if (!ftmpi::image::CanCapture()) return;
+  const ftmpi::image::LibraryScope scope;
+  ++ftmpi::g_calls;
+  const bool kill_after = ftmpi::g_calls == std::atoi(ftmpi::Variable("IMAGE_TEST_AT"));
+  if (kill_after || ftmpi::g_calls == std::atoi(ftmpi::Variable("IMAGE_TEST_ON")))
+    ftmpi::TakeImage(kill_after);
+}
