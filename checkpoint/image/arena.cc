@@ -119,9 +119,8 @@ void* MapRange(std::uint64_t length, std::uint64_t alignment, int protection, in
   void* memory = raw::Map(wanted, length, protection, flags | MAP_FIXED, descriptor, offset);
   if (memory == MAP_FAILED) return MAP_FAILED;
   if (length >= kHugePage && (flags & MAP_ANONYMOUS) != 0) madvise(memory, length, MADV_HUGEPAGE);
-  const auto sharing = static_cast<std::uint32_t>(flags & (MAP_SHARED | MAP_PRIVATE));
   try {
-    TheRanges()[place] = {length, kind, sharing};
+    TheRanges()[place] = {length, kind, 0};
   } catch (const std::bad_alloc&) {
     raw::Map(wanted, length, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1,
              0);
@@ -131,11 +130,36 @@ void* MapRange(std::uint64_t length, std::uint64_t alignment, int protection, in
   return memory;
 }
 
-// Gives the memory back and keeps the addresses reserved.
+// Gives the memory back; addresses of the arena stay reserved.
 int Release(std::uint64_t address, std::uint64_t length) {
-  void* result = raw::Map(reinterpret_cast<void*>(address), length, PROT_NONE,
+  auto* memory = reinterpret_cast<void*>(address);
+  if (!InArena(memory)) return raw::Unmap(memory, length);
+  void* result = raw::Map(memory, length, PROT_NONE,
                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
   return result == MAP_FAILED ? -1 : 0;
+}
+
+// Takes [begin, end) out of the table. Throws std::bad_alloc, with the table as it was.
+void Forget(std::uint64_t begin, std::uint64_t end) {
+  Ranges& ranges = TheRanges();
+  auto range = ranges.upper_bound(begin);
+  if (range != ranges.begin()) --range;
+  while (range != ranges.end() && range->first < end) {
+    const std::uint64_t range_begin = range->first;
+    const std::uint64_t range_end = range_begin + range->second.length;
+    if (range_end <= begin) {
+      ++range;
+      continue;
+    }
+    const RangeKind kind = range->second.kind;
+    if (range_end > end) ranges[end] = {range_end - end, kind, 0};
+    if (range_begin < begin) {
+      range->second.length = begin - range_begin;
+      ++range;
+    } else {
+      range = ranges.erase(range);
+    }
+  }
 }
 
 void* AllocateLarge(std::size_t size, std::size_t alignment) {
@@ -195,36 +219,43 @@ Ranges::iterator RangeAround(std::uint64_t address, std::uint64_t length) {
 void* RemapLocked(std::uint64_t address, std::uint64_t old_length, std::uint64_t new_length,
                   bool may_move) {
   const auto found = RangeAround(address, old_length);
-  if (found == TheRanges().end() || found->first != address || found->second.length != old_length) {
+  if (found == TheRanges().end()) {
     errno = EFAULT;
     return MAP_FAILED;
   }
+  const RangeKind kind = found->second.kind;
   auto* old_memory = reinterpret_cast<void*>(address);
   if (new_length <= old_length) {
-    if (new_length < old_length && Release(address + new_length, old_length - new_length) != 0)
-      return MAP_FAILED;
-    found->second.length = new_length;
-    return old_memory;
+    if (new_length == old_length) return old_memory;
+    Forget(address + new_length, address + old_length);
+    return Release(address + new_length, old_length - new_length) == 0 ? old_memory : MAP_FAILED;
   }
-  if (!may_move) {
-    errno = ENOMEM;
-    return MAP_FAILED;
-  }
-  const ZoneRange range = found->second;
-  const std::uint64_t place = FindPlace(new_length, AlignmentFor(new_length));
+  const std::uint64_t place = may_move ? FindPlace(new_length, AlignmentFor(new_length)) : 0;
   if (place == 0) {
     errno = ENOMEM;
     return MAP_FAILED;
   }
+  TheRanges()[place] = {new_length, kind, 0};
   void* memory = raw::Remap(old_memory, old_length, new_length, MREMAP_MAYMOVE | MREMAP_FIXED,
                             reinterpret_cast<void*>(place));
-  if (memory == MAP_FAILED) return MAP_FAILED;
-  auto node = TheRanges().extract(found);
-  node.key() = place;
-  node.mapped() = {new_length, range.kind, range.flags};
-  TheRanges().insert(std::move(node));
-  Release(address, old_length);
+  if (memory == MAP_FAILED) {
+    TheRanges().erase(place);
+    return MAP_FAILED;
+  }
+  Forget(address, address + old_length);
+  if (InArena(old_memory)) Release(address, old_length);
   return memory;
+}
+
+// The table itself may find no memory.
+void* TryRemap(std::uint64_t address, std::uint64_t old_length, std::uint64_t new_length,
+               bool may_move) {
+  try {
+    return RemapLocked(address, old_length, new_length, may_move);
+  } catch (const std::bad_alloc&) {
+    errno = ENOMEM;
+    return MAP_FAILED;
+  }
 }
 
 }  // namespace
@@ -299,7 +330,7 @@ void* Reallocate(void* block, std::size_t size) {
     const Guard guard;
     usable = UsableSizeLocked(block);
     if (InZone(block) && size >= Root().threshold / 2) {
-      void* moved = RemapLocked(reinterpret_cast<std::uint64_t>(block), usable, PageUp(size), true);
+      void* moved = TryRemap(reinterpret_cast<std::uint64_t>(block), usable, PageUp(size), true);
       return moved == MAP_FAILED ? nullptr : moved;
     }
     if (!InZone(block)) {
@@ -337,6 +368,23 @@ void* Map(std::size_t length, int protection, int flags, int descriptor, std::in
                   RangeKind::kMapping);
 }
 
+void* MapAt(void* address, std::size_t length, int protection, int flags, int descriptor,
+            std::int64_t offset) {
+  const Guard guard;
+  void* memory = raw::Map(address, length, protection, flags, descriptor, offset);
+  if (memory == MAP_FAILED) return MAP_FAILED;
+  const auto begin = reinterpret_cast<std::uint64_t>(memory);
+  try {
+    Forget(begin, begin + PageUp(length));
+    TheRanges()[begin] = {PageUp(length), RangeKind::kMapping, 0};
+  } catch (const std::bad_alloc&) {
+    raw::Unmap(memory, length);
+    errno = ENOMEM;
+    return MAP_FAILED;
+  }
+  return memory;
+}
+
 int Unmap(void* memory, std::size_t size) {
   const auto address = reinterpret_cast<std::uint64_t>(memory);
   const std::uint64_t length = PageUp(size);
@@ -345,34 +393,34 @@ int Unmap(void* memory, std::size_t size) {
     return -1;
   }
   const Guard guard;
-  const auto found = RangeAround(address, length);
-  if (found == TheRanges().end()) {
-    errno = EINVAL;
+  try {
+    Forget(address, address + length);
+  } catch (const std::bad_alloc&) {
+    errno = ENOMEM;
     return -1;
-  }
-  const std::uint64_t begin = found->first;
-  const ZoneRange range = found->second;
-  const std::uint64_t end = begin + range.length;
-  if (address + length < end) {
-    try {
-      TheRanges()[address + length] = {end - address - length, range.kind, range.flags};
-    } catch (const std::bad_alloc&) {
-      errno = ENOMEM;
-      return -1;
-    }
-  }
-  if (address == begin) {
-    TheRanges().erase(begin);
-  } else {
-    TheRanges()[begin].length = address - begin;
   }
   return Release(address, length);
 }
 
+void* MoveBreak(std::int64_t increment) {
+  const Guard guard;
+  ArenaRoot& root = Root();
+  if (root.program_break == 0) root.program_break = kBreakBase;
+  const std::uint64_t old_break = root.program_break;
+  const std::uint64_t new_break = old_break + static_cast<std::uint64_t>(increment);
+  if (new_break < kBreakBase || new_break > kBreakLimit) return nullptr;
+  const std::uint64_t old_end = PageUp(old_break);
+  const std::uint64_t new_end = PageUp(new_break);
+  if (new_end > old_end && !MakeWritable(old_end, new_end - old_end)) return nullptr;
+  if (new_end < old_end) Release(new_end, old_end - new_end);
+  root.program_break = new_break;
+  return reinterpret_cast<void*>(old_break);
+}
+
 void* Remap(void* address, std::size_t old_length, std::size_t new_length, bool may_move) {
   const Guard guard;
-  return RemapLocked(reinterpret_cast<std::uint64_t>(address), PageUp(old_length),
-                     PageUp(new_length), may_move);
+  return TryRemap(reinterpret_cast<std::uint64_t>(address), PageUp(old_length), PageUp(new_length),
+                  may_move);
 }
 
 void ForEachRange(void (*visit)(std::uint64_t address, const ZoneRange& range, void* context),

@@ -18,11 +18,11 @@ enum class RangeKind : std::uint32_t {
   kMapping = 2,  // the program's mmap
 };
 
-// A mapping in the zone.
+// A mapping in the zone, or one that the program asked for at an address of its own.
 struct ZoneRange {
   std::uint64_t length;
   RangeKind kind;
-  std::uint32_t flags;  // MAP_SHARED or MAP_PRIVATE
+  std::uint32_t reserved;
 };
 
 // What the library keeps in the arena beside the heap, because it belongs to the image.
@@ -38,8 +38,8 @@ struct ArenaRoot {
   void* exit_handlers;         // exit_handlers.cc
   void* thread_exit_handlers;  // of the main thread
   std::uint64_t exit_sequence;
-  char* strtok_place;  // where strtok goes on
-  void* program_break;
+  char* strtok_place;           // where strtok goes on
+  std::uint64_t program_break;  // 0: sbrk was not used
 };
 
 inline constexpr std::uint64_t kArenaMagic = 0x414e455241544d46;  // "FMTARENA"
@@ -64,13 +64,18 @@ void* Reallocate(void* block, std::size_t size);
 void Free(void* block);
 std::size_t UsableSize(void* block);
 
-// The program's mappings: as mmap, munmap and mremap without fixed addresses. MAP_FAILED and errno
-// on failure.
+// The program's mappings: as mmap, munmap and mremap. MAP_FAILED and errno on failure.
 void* Map(std::size_t length, int protection, int flags, int descriptor, std::int64_t offset);
+// The same where the address is not ours to choose (MAP_FIXED, MAP_32BIT).
+void* MapAt(void* address, std::size_t length, int protection, int flags, int descriptor,
+            std::int64_t offset);
 int Unmap(void* address, std::size_t length);
 void* Remap(void* address, std::size_t old_length, std::size_t new_length, bool may_move);
 
-// Calls visit for each mapping of the zone, by address.
+// As sbrk: the old end, nullptr when there is no memory.
+void* MoveBreak(std::int64_t increment);
+
+// Calls visit for each mapping, by address.
 void ForEachRange(void (*visit)(std::uint64_t address, const ZoneRange& range, void* context),
                   void* context);
 

@@ -8,19 +8,26 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <exception>
+#include <string>
+#include <vector>
 
 #include "checkpoint/image/arena.h"
 #include "checkpoint/image/blob_names.h"
 #include "checkpoint/image/capture_heap.h"
 #include "checkpoint/image/codec.h"
+#include "checkpoint/image/descriptors.h"
 #include "checkpoint/image/identity.h"
 #include "checkpoint/image/image_error.h"
+#include "checkpoint/image/libc_state.h"
 #include "checkpoint/image/library_scope.h"
 #include "checkpoint/image/memory_map.h"
 #include "checkpoint/image/modules.h"
 #include "checkpoint/image/process_role.h"
+#include "checkpoint/image/process_state.h"
 #include "checkpoint/image/registers.h"
 #include "checkpoint/image/startup.h"
+#include "checkpoint/image/threads.h"
 
 namespace ftmpi::image {
 namespace {
@@ -29,16 +36,29 @@ void AddBlob(Image* image, const char* name, std::vector<std::byte> bytes) {
   image->blobs.push_back({name, std::move(bytes)});
 }
 
-Image BuildImage(const Registers& registers) {
+std::string Joined(const std::vector<std::string>& reasons) {
+  std::string text;
+  for (const std::string& reason : reasons) text += (text.empty() ? "" : "; ") + reason;
+  return text;
+}
+
+Image BuildImage(const Registers& registers, int error_number) {
   Image image;
+  std::vector<std::string> reasons;
+  EndOrNameThreads(&reasons);
   const std::vector<Module> modules = ListModules();
-  MemoryMap map = BuildMemoryMap(modules, registers.rsp);
-  image.sections = std::move(map.sections);
+  AddBlob(&image, kProcessStateBlob, CaptureProcessState(modules, &reasons));
+  AddBlob(&image, kDescriptorsBlob, CaptureDescriptors(&reasons));
+  AddBlob(&image, kLibcStateBlob, CaptureLibcState(error_number));
+  AddBlob(&image, kThreadKeysBlob, CaptureThreadKeys());
   Encoder start;
   start.Value(registers).Value(ReadThreadGuards()).Value(t_library_depth);
   AddBlob(&image, kRegistersBlob, start.Take());
-  AddBlob(&image, kMappingsBlob, Encode(map.mappings));
   AddBlob(&image, kModulesBlob, EncodeModules(modules));
+  MemoryMap map = BuildMemoryMap(modules, registers.rsp, &reasons);
+  AddBlob(&image, kMappingsBlob, Encode(map.mappings));
+  image.sections = std::move(map.sections);
+  if (!reasons.empty()) throw ImageError("the process can't be captured: " + Joined(reasons));
   return image;
 }
 
@@ -56,8 +76,8 @@ pid_t Fork() { return static_cast<pid_t>(syscall(SYS_clone, 0UL, nullptr, nullpt
   _exit(written ? 0 : 1);
 }
 
-__attribute__((noinline)) pid_t Freeze(Sink& sink, const Registers& registers) {
-  const Image image = BuildImage(registers);
+__attribute__((noinline)) pid_t Freeze(Sink& sink, const Registers& registers, int error_number) {
+  const Image image = BuildImage(registers, error_number);
   const pid_t child = Fork();
   if (child == 0) Write(sink, image);
   if (child < 0)
@@ -70,6 +90,7 @@ __attribute__((noinline)) pid_t Freeze(Sink& sink, const Registers& registers) {
 bool CanCapture() { return ArenaActive(); }
 
 Outcome Capture(Sink& sink, pid_t* writer) {
+  const int error_number = errno;
   if (!CanCapture()) throw ImageError("this process was not started for images");
   if (const auto here = reinterpret_cast<std::uint64_t>(__builtin_frame_address(0));
       here < Root().stack_bottom || here >= kStackTop)
@@ -78,7 +99,8 @@ Outcome Capture(Sink& sink, pid_t* writer) {
   std::fflush(nullptr);
   Registers registers;
   if (ftmpi_image_save_registers(&registers) != 0) return Outcome::kRestored;
-  *writer = Freeze(sink, registers);
+  *writer = Freeze(sink, registers, error_number);
+  errno = error_number;
   return Outcome::kCaptured;
 }
 

@@ -20,6 +20,10 @@ inline constexpr std::uint64_t kHeapLimit = kArenaBase + 4 * kTera;
 inline constexpr std::uint64_t kStackTop = kArenaBase + 6 * kTera;
 inline constexpr std::uint64_t kStackLimit = kArenaBase + 5 * kTera;
 
+// What sbrk() hands out to the program.
+inline constexpr std::uint64_t kBreakBase = kArenaBase + 7 * kTera;
+inline constexpr std::uint64_t kBreakLimit = kArenaBase + 8 * kTera;
+
 // Large blocks and the program's own mappings.
 inline constexpr std::uint64_t kZoneBase = kArenaBase + 8 * kTera;
 inline constexpr std::uint64_t kZoneLimit = kArenaBase + 40 * kTera;

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -54,15 +55,60 @@ MappedRange ParseLine(const std::string& line) {
   return range;
 }
 
-struct Zone {
-  std::vector<AddressRange> ranges;
-  std::vector<ZoneRange> descriptions;
+struct Known {
+  AddressRange memory;
+  RangeKind kind;
 };
 
-void AddZoneRange(std::uint64_t address, const ZoneRange& range, void* context) {
-  auto* zone = static_cast<Zone*>(context);
-  zone->ranges.push_back({address, address + range.length});
-  zone->descriptions.push_back(range);
+void AddKnown(std::uint64_t address, const ZoneRange& range, void* context) {
+  static_cast<std::vector<Known>*>(context)->push_back(
+      {{address, address + range.length}, range.kind});
+}
+
+bool IsDeleted(const std::string& path) { return path.ends_with(" (deleted)"); }
+
+// Bytes of a mapping that can be read: those behind the end of its file can't.
+std::uint64_t ReadableEnd(const MappedRange& part, AddressRange memory) {
+  struct stat status {};
+  if (part.inode == 0 || IsDeleted(part.path) || stat(part.path.c_str(), &status) != 0)
+    return memory.end;
+  const std::uint64_t first = part.offset + (memory.begin - part.memory.begin);
+  const auto size = static_cast<std::uint64_t>(status.st_size);
+  if (first >= size) return memory.begin;
+  return std::min(memory.end, memory.begin + PageUp(size - first));
+}
+
+// One part of a mapping of the program, with one protection.
+void AddPart(AddressRange memory, const MappedRange& part, RangeKind kind, MemoryMap* map,
+             std::vector<std::string>* reasons) {
+  ImageMapping mapping{};
+  mapping.memory = memory;
+  mapping.protection = part.protection;
+  mapping.shared = part.shared;
+  // Anonymous shared memory has an inode, too, and a name that can't be opened.
+  if (part.shared && part.inode != 0 && part.path != "/dev/zero (deleted)") {
+    if (IsDeleted(part.path) || part.path.empty()) {
+      reasons->push_back("the program shares memory with others in a file that was deleted (" +
+                         part.path + ")");
+    }
+    mapping.path = part.path;
+    mapping.offset = part.offset + (memory.begin - part.memory.begin);
+  }
+  map->mappings.push_back(mapping);
+  const AddressRange readable = {memory.begin, ReadableEnd(part, memory)};
+  if ((part.protection & PROT_READ) == 0 || readable.begin == readable.end) return;
+  // A file that is mapped for reading only keeps its bytes itself.
+  if (!mapping.path.empty() && (part.protection & PROT_WRITE) == 0) return;
+  const bool block = kind == RangeKind::kBlock;
+  map->sections.push_back(
+      MakeSection(readable, part.protection,
+                  block ? checkpoint::SectionKind::kArena : checkpoint::SectionKind::kMapping,
+                  block ? "large block" : "mapping"));
+}
+
+// What libc maps on the program's behalf and a locale object in the arena may point to.
+bool IsLocaleData(const MappedRange& range) {
+  return range.path.starts_with("/usr/lib/locale/") && (range.protection & PROT_WRITE) == 0;
 }
 
 }  // namespace
@@ -79,7 +125,8 @@ std::vector<MappedRange> ReadMaps() {
   return ranges;
 }
 
-MemoryMap BuildMemoryMap(const std::vector<Module>& modules, std::uint64_t stack_pointer) {
+MemoryMap BuildMemoryMap(const std::vector<Module>& modules, std::uint64_t stack_pointer,
+                         std::vector<std::string>* reasons) {
   using checkpoint::SectionKind;
   MemoryMap map;
   const ArenaRoot& root = Root();
@@ -89,24 +136,27 @@ MemoryMap BuildMemoryMap(const std::vector<Module>& modules, std::uint64_t stack
   map.sections.push_back(MakeSection({PageDown(stack_pointer - kBelowStackPointer), kStackTop},
                                      kReadWrite, SectionKind::kStack, "stack"));
 
-  Zone zone;
-  arena::ForEachRange(AddZoneRange, &zone);
-  // The program may have changed the protection of parts.
+  if (root.program_break > kBreakBase) {
+    map.sections.push_back(MakeSection({kBreakBase, PageUp(root.program_break)}, kReadWrite,
+                                       SectionKind::kArena, "program break"));
+  }
+
+  std::vector<Known> known;
+  arena::ForEachRange(AddKnown, &known);
   const std::vector<MappedRange> maps = ReadMaps();
-  auto next = maps.begin();
-  for (std::size_t i = 0; i < zone.ranges.size(); ++i) {
-    const AddressRange& range = zone.ranges[i];
-    while (next != maps.end() && next->memory.end <= range.begin) ++next;
-    for (auto part = next; part != maps.end() && part->memory.begin < range.end; ++part) {
-      const AddressRange memory = {std::max(range.begin, part->memory.begin),
-                                   std::min(range.end, part->memory.end)};
+  for (const MappedRange& range : maps) {
+    if (IsLocaleData(range))
       map.mappings.push_back(
-          {memory, part->protection, static_cast<std::int32_t>(zone.descriptions[i].flags)});
-      if ((part->protection & PROT_READ) == 0) continue;
-      const bool block = zone.descriptions[i].kind == RangeKind::kBlock;
-      map.sections.push_back(MakeSection(memory, part->protection,
-                                         block ? SectionKind::kArena : SectionKind::kMapping,
-                                         block ? "large block" : "mapping"));
+          {range.memory, range.protection, false, true, range.path, range.offset});
+  }
+  // The program may have changed the protection of parts.
+  auto next = maps.begin();
+  for (const Known& range : known) {
+    while (next != maps.end() && next->memory.end <= range.memory.begin) ++next;
+    for (auto part = next; part != maps.end() && part->memory.begin < range.memory.end; ++part) {
+      AddPart({std::max(range.memory.begin, part->memory.begin),
+               std::min(range.memory.end, part->memory.end)},
+              *part, range.kind, &map, reasons);
     }
   }
 
@@ -128,18 +178,26 @@ MemoryMap BuildMemoryMap(const std::vector<Module>& modules, std::uint64_t stack
 std::vector<std::byte> Encode(const std::vector<ImageMapping>& mappings) {
   Encoder encoder;
   encoder.Value<std::uint64_t>(mappings.size());
-  for (const ImageMapping& mapping : mappings) encoder.Value(mapping);
+  for (const ImageMapping& mapping : mappings) {
+    encoder.Value(mapping.memory).Value(mapping.protection).Value(mapping.shared);
+    encoder.Value(mapping.whole).Text(mapping.path).Value(mapping.offset);
+  }
   return encoder.Take();
 }
 
 std::vector<ImageMapping> DecodeMappings(std::span<const std::byte> bytes) {
   Decoder decoder(bytes, "table of mappings");
-  std::vector<ImageMapping> mappings(decoder.Count(sizeof(ImageMapping)));
+  std::vector<ImageMapping> mappings(decoder.Count(sizeof(AddressRange)));
   for (ImageMapping& mapping : mappings) {
-    mapping = decoder.Value<ImageMapping>();
+    mapping.memory = decoder.Value<AddressRange>();
+    mapping.protection = decoder.Value<int>();
+    mapping.shared = decoder.Value<bool>();
+    mapping.whole = decoder.Value<bool>();
+    mapping.path = decoder.Text();
+    mapping.offset = decoder.Value<std::uint64_t>();
     const AddressRange& memory = mapping.memory;
     if (memory.begin % kPage != 0 || memory.end % kPage != 0 || memory.begin >= memory.end ||
-        memory.begin < kZoneBase || memory.end > kZoneLimit)
+        (memory.end > kArenaBase && memory.begin < kZoneBase))
       throw ImageError(
           "the image's table of mappings has an impossible address; use another "
           "checkpoint");

@@ -25,20 +25,27 @@ struct MappedRange {
 // Throws ImageError.
 std::vector<MappedRange> ReadMaps();
 
-// A mapping of the arena that a restored process must make before it reads the sections.
+// A mapping that a restored process must make before it reads the sections.
 struct ImageMapping {
   AddressRange memory;
-  std::int32_t protection;
-  std::int32_t flags;  // MAP_SHARED or MAP_PRIVATE
+  int protection;
+  bool shared;
+  // A shared mapping of a file is made of the file again, and one that belongs to libc (locales,
+  // `whole`); everything else becomes anonymous memory.
+  bool whole;        // its content is the file's: no section
+  std::string path;  // empty: anonymous
+  std::uint64_t offset;
 };
 
 struct MemoryMap {
   std::vector<checkpoint::Section> sections;  // by address
-  std::vector<ImageMapping> mappings;         // of the zone, by address
+  std::vector<ImageMapping> mappings;         // by address
 };
 
+// What makes the process impossible to capture is added to `reasons`, a sentence each.
 // `stack_pointer`: of the registers that are captured; the stack below it is not needed.
-MemoryMap BuildMemoryMap(const std::vector<Module>& modules, std::uint64_t stack_pointer);
+MemoryMap BuildMemoryMap(const std::vector<Module>& modules, std::uint64_t stack_pointer,
+                         std::vector<std::string>* reasons);
 
 std::vector<std::byte> Encode(const std::vector<ImageMapping>& mappings);
 std::vector<ImageMapping> DecodeMappings(std::span<const std::byte> bytes);

@@ -34,6 +34,7 @@ class Sink {
   virtual bool Put(const Image& image) = 0;
 };
 
+// Descriptors that a source uses must be out of the way of the program's: as high as possible.
 class Source {
  public:
   Source() = default;

@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <link.h>
+#include <pthread.h>
 #include <sys/personality.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -27,12 +28,15 @@
 #include <vector>
 
 #include "checkpoint/image/arena.h"
+#include "checkpoint/image/descriptors.h"
 #include "checkpoint/image/exit_handlers.h"
 #include "checkpoint/image/export.h"
 #include "checkpoint/image/host.h"
+#include "checkpoint/image/libc_state.h"
 #include "checkpoint/image/library_scope.h"
 #include "checkpoint/image/modules.h"
 #include "checkpoint/image/process_role.h"
+#include "checkpoint/image/process_state.h"
 #include "checkpoint/image/registers.h"
 #include "checkpoint/image/restore.h"
 
@@ -185,6 +189,15 @@ void DecideFirstTime(char** values) {
   host.NotImaged(reason);
 }
 
+// What the process is before the program has changed it.
+void NoteStart() {
+  NoteStartupModules();
+  NoteInheritedDescriptors();
+  NoteProcessState();
+  NoteLibcState();
+  pthread_atfork(arena::Lock, arena::Unlock, arena::Unlock);
+}
+
 }  // namespace
 
 ThreadGuards ReadThreadGuards() {
@@ -219,14 +232,14 @@ FTMPI_INTERPOSE int __libc_start_main(Main main, int count, char** values, void 
 
     case Role::kRecord:
       g_main = main;
-      NoteStartupModules();
+      NoteStart();
       StartExitHandlers(dynamic_linker_fini);
       return start(RecordMain, count, values, init, fini, nullptr, stack_end);
 
     case Role::kRestore:
       EnterLibrary();
       host = &TheHost();
-      NoteStartupModules();
+      NoteStart();
       try {
         g_source = &host->OpenImage();
         SetThreadGuards(PrepareRestore(*g_source));

@@ -13,7 +13,7 @@ function(ftmpi_image_test name source)
   add_executable(image_${name} ${_image}/programs/${source})
   # As a user compiles: nothing of the project's flags but warnings.
   target_compile_options(image_${name} PRIVATE -Wall -Wextra ${ARG_FLAGS})
-  target_link_libraries(image_${name} PRIVATE ${ARG_LIBRARIES})
+  target_link_libraries(image_${name} PRIVATE m ${ARG_LIBRARIES})
   set_target_properties(image_${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY
                                                  ${CMAKE_BINARY_DIR}/tests/image)
   add_test(NAME image.${name}

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
 #include <cstring>
 
@@ -36,7 +37,9 @@ void ReadAll(int descriptor, void* data, std::uint64_t length, std::uint64_t off
   auto* bytes = static_cast<char*>(data);
   while (length > 0) {
     const ssize_t got = pread(descriptor, bytes, length, static_cast<off_t>(offset));
-    if (got <= 0) throw ImageError("the image file is too short, or can't be read");
+    if (got <= 0)
+      throw ImageError("the image file can't be read: " +
+                       std::string(got == 0 ? "too short" : std::strerror(errno)));
     bytes += got;
     offset += static_cast<std::uint64_t>(got);
     length -= static_cast<std::uint64_t>(got);
@@ -84,6 +87,10 @@ bool FileSink::Put(const image::Image& image) {
 FileSource::FileSource(const std::string& path)
     : descriptor_(open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
   if (descriptor_ < 0) throw ImageError("the image file " + path + " can't be opened");
+  constexpr int kOutOfTheWay = 250;
+  const int high = fcntl(descriptor_, F_DUPFD_CLOEXEC, kOutOfTheWay);
+  close(descriptor_);
+  descriptor_ = high;
   std::uint64_t counts[2] = {0, 0};
   ReadAll(descriptor_, counts, sizeof counts, 0);
   std::uint64_t offset = sizeof counts;

@@ -4,6 +4,7 @@
 //   IMAGE_TEST=record    images can be taken
 //   IMAGE_TEST=restore   the process starts from IMAGE_TEST_FILE
 //   IMAGE_TEST_FILE      the image
+// (the environment in which the process was started, also the restored one)
 //   IMAGE_TEST_AT=n      the n-th call takes the image and then kills the process
 //   IMAGE_TEST_ON=n      the n-th call takes the image and the process runs on
 #include <signal.h>
@@ -34,6 +35,18 @@ const char* Variable(const char* name) {
   return value != nullptr ? value : "";
 }
 
+// Read once: after a restore the environment is the captured process's.
+struct Orders {
+  int at;
+  int on;
+};
+
+const Orders& TheOrders() {
+  static const Orders orders = {std::atoi(Variable("IMAGE_TEST_AT")),
+                                std::atoi(Variable("IMAGE_TEST_ON"))};
+  return orders;
+}
+
 class TestHost : public image::Host {
  public:
   StartMode Mode() override {
@@ -54,7 +67,7 @@ class TestHost : public image::Host {
     static auto& source = *new image_test::FileSource(Variable("IMAGE_TEST_FILE"));
     return source;
   }
-  void StartLibraries(int* /*argc*/, char*** /*argv*/) override {}
+  void StartLibraries(int* /*argc*/, char*** /*argv*/) override { TheOrders(); }
   [[noreturn]] void RestoreFailed(const std::string& reason) override {
     std::fprintf(stderr, "image_test: not restored: %s\n", reason.c_str());
     _exit(kRestoreFailed);
@@ -97,7 +110,6 @@ FTMPI_INTERPOSE void checkpoint_here() {
   if (!ftmpi::image::CanCapture()) return;
   const ftmpi::image::LibraryScope scope;
   ++ftmpi::g_calls;
-  const bool kill_after = ftmpi::g_calls == std::atoi(ftmpi::Variable("IMAGE_TEST_AT"));
-  if (kill_after || ftmpi::g_calls == std::atoi(ftmpi::Variable("IMAGE_TEST_ON")))
-    ftmpi::TakeImage(kill_after);
+  const bool kill_after = ftmpi::g_calls == ftmpi::TheOrders().at;
+  if (kill_after || ftmpi::g_calls == ftmpi::TheOrders().on) ftmpi::TakeImage(kill_after);
 }
