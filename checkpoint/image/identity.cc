@@ -40,7 +40,9 @@ std::vector<std::byte> EncodeModules(const std::vector<Module>& modules) {
     encoder.Text(module.path).Text(module.build_id).Value(module.base).Value(module.memory);
     encoder.Value(module.size).Value(module.executable).Value(module.system);
     encoder.Value(module.startup).Value(module.thread_local_data).Value(module.thread_local_id);
-    encoder.Value(module.handle);
+    encoder.Value(module.handle).Value(module.thread_local_block).Text(module.soname);
+    encoder.Value<std::uint64_t>(module.needed.size());
+    for (const std::string& name : module.needed) encoder.Text(name);
   }
   return encoder.Take();
 }
@@ -60,6 +62,10 @@ std::vector<Module> DecodeModules(std::span<const std::byte> bytes) {
     module.thread_local_data = decoder.Value<AddressRange>();
     module.thread_local_id = decoder.Value<std::uint64_t>();
     module.handle = decoder.Value<void*>();
+    module.thread_local_block = decoder.Value<void*>();
+    module.soname = decoder.Text();
+    module.needed.resize(decoder.Count(8));
+    for (std::string& name : module.needed) name = decoder.Text();
     module.file_name = module.path.substr(module.path.rfind('/') + 1);
   }
   return modules;

@@ -165,7 +165,9 @@ MemoryMap BuildMemoryMap(const std::vector<Module>& modules, std::uint64_t stack
     for (const AddressRange& range : module.writable)
       map.sections.push_back(
           MakeSection(range, kReadWrite, SectionKind::kProgramData, module.path));
-    if (module.thread_local_data.begin != module.thread_local_data.end) {
+    // Of modules that were loaded later it lies in the arena.
+    if (module.thread_local_data.begin != module.thread_local_data.end &&
+        !InArena(reinterpret_cast<void*>(module.thread_local_data.begin))) {
       map.sections.push_back(MakeSection(module.thread_local_data, kReadWrite,
                                          SectionKind::kThreadLocal, module.path));
     }

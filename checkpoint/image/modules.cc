@@ -18,6 +18,7 @@
 #include "checkpoint/image/image_error.h"
 #include "checkpoint/image/layout.h"
 #include "checkpoint/image/library_scope.h"
+#include "checkpoint/image/loading.h"
 
 namespace ftmpi::image {
 namespace {
@@ -219,7 +220,9 @@ void Classify(std::vector<Raw>* modules) {
   std::vector<bool> system(modules->size(), false);
   for (std::size_t i = 0; i < modules->size(); ++i) {
     const Raw& raw = (*modules)[i];
-    if (IsOwn(raw) || IsRoot(raw) || LibraryBases().contains(raw.module.base))
+    if (IsOwn(raw) || IsRoot(raw) || LibraryBases().contains(raw.module.base) ||
+        (!StartupBases().empty() && !StartupBases().contains(raw.module.base) &&
+         LoadedByLibrary(raw.module.file_name)))
       MarkNeeded(*modules, i, &system);
   }
   for (std::size_t i = 0; i < modules->size(); ++i) {
@@ -254,6 +257,18 @@ void CutCopied(const std::vector<Raw>& modules, Raw* executable) {
   }
 }
 
+// Numbers of thread-local data, which the dynamic linker gives out in the order in which it loads.
+void CutThreadLocalNumbers(Raw* raw) {
+  for (std::size_t i = 0; i < raw->relocation_count; ++i) {
+    const ElfW(Rela)& relocation = raw->relocations[i];
+    const std::uint64_t place = raw->module.base + relocation.r_offset;
+    if (ELF64_R_TYPE(relocation.r_info) == R_X86_64_DTPMOD64)
+      Cut(&raw->module.writable, {place, place + 8});
+    if (ELF64_R_TYPE(relocation.r_info) == R_X86_64_TLSDESC)
+      Cut(&raw->module.writable, {place, place + 16});
+  }
+}
+
 std::vector<Raw> CollectAll() {
   std::vector<Raw> modules;
   dl_iterate_phdr(Collect, &modules);
@@ -284,11 +299,17 @@ std::vector<Module> ListModules() {
     if (!module.path.empty() && !module.executable) {
       module.handle = dlopen(module.path.c_str(), RTLD_LAZY | RTLD_NOLOAD);
       if (module.handle != nullptr) dlclose(module.handle);
+      module.handle = ProgramHandle(module.handle);
     }
+    module.soname = raw.soname;
+    module.needed = raw.needed;
+    if (module.thread_local_data.begin != 0)
+      module.thread_local_block = ThreadLocalBlock(module.thread_local_id);
     if (!module.system) {
       module.writable = raw.segments;
       Cut(&module.writable, raw.relro);
       if (module.executable) CutCopied(raws, &raw);
+      if (!module.startup) CutThreadLocalNumbers(&raw);
     }
     modules.push_back(std::move(module));
   }

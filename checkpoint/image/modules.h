@@ -32,7 +32,10 @@ struct Module {
   std::vector<AddressRange> writable;  // what an image of it must hold, see above
   AddressRange thread_local_data;      // the calling thread's, empty if there is none
   std::uint64_t thread_local_id;       // module number of its TLS, 0: none
-  void* handle;                        // as dlopen returns it
+  void* thread_local_block;            // see ThreadLocalBlock, loading.h
+  std::string soname;
+  std::vector<std::string> needed;  // DT_NEEDED
+  void* handle;                     // as dlopen returned it to the program
 };
 
 // All modules in the order of the dynamic linker. For the program's modules `writable` leaves out

@@ -17,6 +17,7 @@
 #include "checkpoint/image/image_error.h"
 #include "checkpoint/image/libc_state.h"
 #include "checkpoint/image/library_scope.h"
+#include "checkpoint/image/loading.h"
 #include "checkpoint/image/memory_map.h"
 #include "checkpoint/image/process_role.h"
 #include "checkpoint/image/process_state.h"
@@ -108,9 +109,11 @@ void MapArena(Source& source, const std::vector<ImageMapping>& mappings) {
 }  // namespace
 
 ThreadGuards PrepareRestore(Source& source) {
-  RequireSameModules(DecodeModules(source.FindBlob(kModulesBlob)), ListModules());
+  const std::vector<Module> modules = DecodeModules(source.FindBlob(kModulesBlob));
+  RequireSameModules(modules, ListModules());
   RaiseLimits(source.FindBlob(kProcessStateBlob));
   ReserveMappings(DecodeMappings(source.FindBlob(kMappingsBlob)));
+  ReserveModules(modules);
   ReserveDescriptors(source.FindBlob(kDescriptorsBlob));
   ReserveThreadKeys(source.FindBlob(kThreadKeysBlob));
   return ReadStart(source).guards;
@@ -121,6 +124,8 @@ void CompleteRestore(Source& source) {
   const std::vector<ImageMapping> mappings = DecodeMappings(source.FindBlob(kMappingsBlob));
   RestoreEarlyProcessState(source.FindBlob(kProcessStateBlob));
   RestoreDescriptors(source.FindBlob(kDescriptorsBlob));
+  const std::vector<Module> modules = DecodeModules(source.FindBlob(kModulesBlob));
+  LoadModules(modules);
   MapArena(source, mappings);
   for (const checkpoint::Section& section : source.Sections()) source.Read(section);
 
@@ -141,6 +146,7 @@ void CompleteRestore(Source& source) {
       throw ImageError(std::string("memory can't be protected as in the image: ") +
                        std::strerror(errno));
   }
+  RestoreLoadedThreadLocal(modules);
   RestoreThreadKeys(source.FindBlob(kThreadKeysBlob));
   const int error_number = RestoreLibcState(source.FindBlob(kLibcStateBlob));
   BecomeRecording();

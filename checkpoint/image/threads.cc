@@ -30,6 +30,12 @@ std::set<int>& LibraryThreads() {
   static auto& threads = *new std::set<int>;
   return threads;
 }
+// Threads of the program that somebody has to join. One that has ended but was not joined is not
+// to be seen anywhere else, and joining it after a restore would find nothing.
+std::set<pthread_t>& Joinable() {
+  static auto& threads = *new std::set<pthread_t>;
+  return threads;
+}
 // The program's keys with their destructors.
 std::map<pthread_key_t, Destructor>& ProgramKeys() {
   static auto& keys = *new std::map<pthread_key_t, Destructor>;
@@ -91,6 +97,21 @@ std::string ThreadName(int id) {
   return name;
 }
 
+bool IsJoinable(const pthread_attr_t* attributes) {
+  int state = PTHREAD_CREATE_JOINABLE;
+  if (attributes != nullptr) pthread_attr_getdetachstate(attributes, &state);
+  return state == PTHREAD_CREATE_JOINABLE;
+}
+
+// A thread was joined or detached.
+int Left(int result, pthread_t thread) {
+  if (result == 0 && Managed()) {
+    const Guard guard;
+    Joinable().erase(thread);
+  }
+  return result;
+}
+
 struct Key {
   pthread_key_t key;
   Destructor destructor;
@@ -125,7 +146,14 @@ void EndOrNameThreads(std::vector<std::string>* reasons) {
     if (!names.empty()) names += ", ";
     names += std::to_string(id) + " (" + ThreadName(id) + ")";
   }
-  if (!names.empty()) reasons->push_back("the program has other threads: " + names);
+  if (!names.empty()) {
+    reasons->push_back("the program has other threads: " + names);
+    return;
+  }
+  const Guard guard;
+  if (!Joinable().empty())
+    reasons->push_back("the program has " + std::to_string(Joinable().size()) +
+                       " thread(s) that ended and were not joined");
 }
 
 std::vector<std::byte> CaptureThreadKeys() {
@@ -178,8 +206,23 @@ FTMPI_INTERPOSE int pthread_create(pthread_t* thread, const pthread_attr_t* attr
   }
   if (begin == nullptr) return EAGAIN;
   const int result = next(thread, attributes, RunThread, begin);
+  const LibraryScope scope;
   if (result != 0) delete begin;
+  if (result == 0 && !of_library && IsJoinable(attributes)) {
+    const Guard guard;
+    Joinable().insert(*thread);
+  }
   return result;
+}
+
+FTMPI_INTERPOSE int pthread_join(pthread_t thread, void** value) {
+  static const auto next = Next<int (*)(pthread_t, void**)>("pthread_join");
+  return Left(next(thread, value), thread);
+}
+
+FTMPI_INTERPOSE int pthread_detach(pthread_t thread) {
+  static const auto next = Next<int (*)(pthread_t)>("pthread_detach");
+  return Left(next(thread), thread);
 }
 
 FTMPI_INTERPOSE int pthread_key_create(pthread_key_t* key, void (*destructor)(void*)) {

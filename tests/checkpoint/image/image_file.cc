@@ -120,8 +120,12 @@ std::span<const std::byte> FileSource::FindBlob(const std::string& name) {
 
 void FileSource::Read(const checkpoint::Section& section) {
   const auto index = static_cast<std::size_t>(&section - sections_.data());
-  // Memory of an image starts as zeros only where it was just mapped: all bytes are read.
-  ReadAll(descriptor_, reinterpret_cast<void*>(section.address), section.length, offsets_[index]);
+  try {
+    ReadAll(descriptor_, reinterpret_cast<void*>(section.address), section.length, offsets_[index]);
+  } catch (const ImageError& error) {
+    throw ImageError(std::string(error.what()) + " (section " + section.name + " of " +
+                     std::to_string(section.length) + " bytes)");
+  }
 }
 
 }  // namespace ftmpi::image_test
