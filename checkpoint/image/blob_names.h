@@ -9,6 +9,7 @@ inline constexpr char kModulesBlob[] = "process/modules";
 inline constexpr char kProcessStateBlob[] = "process/state";
 inline constexpr char kLibcStateBlob[] = "process/libc";
 inline constexpr char kDescriptorsBlob[] = "process/files";
+inline constexpr char kEnvironmentBlob[] = "process/environment";
 inline constexpr char kThreadKeysBlob[] = "process/thread_keys";
 
 }  // namespace ftmpi::image

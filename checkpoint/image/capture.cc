@@ -17,6 +17,7 @@
 #include "checkpoint/image/capture_heap.h"
 #include "checkpoint/image/codec.h"
 #include "checkpoint/image/descriptors.h"
+#include "checkpoint/image/environment_variables.h"
 #include "checkpoint/image/identity.h"
 #include "checkpoint/image/image_error.h"
 #include "checkpoint/image/libc_state.h"
@@ -50,6 +51,7 @@ Image BuildImage(const Registers& registers, int error_number) {
   AddBlob(&image, kProcessStateBlob, CaptureProcessState(modules, &reasons));
   AddBlob(&image, kDescriptorsBlob, CaptureDescriptors(&reasons));
   AddBlob(&image, kLibcStateBlob, CaptureLibcState(error_number));
+  AddBlob(&image, kEnvironmentBlob, CaptureEnvironment());
   AddBlob(&image, kThreadKeysBlob, CaptureThreadKeys());
   Encoder start;
   start.Value(registers).Value(ReadThreadGuards()).Value(t_library_depth);

@@ -31,6 +31,10 @@ class Host {
   // libc's start; must not allocate.
   virtual bool IsLibraryRoot(const char* file_name) = 0;
 
+  // True for environment variables that are the launcher's or the MPI library's ("PMIX_RANK"): a
+  // restored process keeps those that it was started with.
+  virtual bool IsLibraryVariable(const char* name) = 0;
+
   // This process will not be imaged although Mode() asked for it.
   virtual void NotImaged(const std::string& reason) = 0;
 

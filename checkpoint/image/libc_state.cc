@@ -144,7 +144,6 @@ void RestoreStreams(Decoder* decoder) {
 
 // Plain variables of libc (some of them copied into the executable).
 struct Variables {
-  char** environment;
   char* invocation_name;
   char* invocation_short_name;
   char* option_argument;
@@ -167,7 +166,6 @@ void NoteLibcState() {
 std::vector<std::byte> CaptureLibcState(int error_number) {
   Encoder encoder;
   Variables variables{};
-  variables.environment = environ;
   variables.invocation_name = program_invocation_name;
   variables.invocation_short_name = program_invocation_short_name;
   variables.option_argument = optarg;
@@ -185,7 +183,6 @@ std::vector<std::byte> CaptureLibcState(int error_number) {
 int RestoreLibcState(std::span<const std::byte> state) {
   Decoder decoder(state, "state of libc");
   const auto variables = decoder.Value<Variables>();
-  environ = variables.environment;
   program_invocation_name = variables.invocation_name;
   program_invocation_short_name = variables.invocation_short_name;
   optarg = variables.option_argument;

@@ -13,6 +13,7 @@
 #include "checkpoint/image/blob_names.h"
 #include "checkpoint/image/codec.h"
 #include "checkpoint/image/descriptors.h"
+#include "checkpoint/image/environment_variables.h"
 #include "checkpoint/image/identity.h"
 #include "checkpoint/image/image_error.h"
 #include "checkpoint/image/libc_state.h"
@@ -121,6 +122,7 @@ ThreadGuards PrepareRestore(Source& source) {
 
 void CompleteRestore(Source& source) {
   const Start start = ReadStart(source);
+  const std::vector<std::string> environment = ReadEnvironment();
   const std::vector<ImageMapping> mappings = DecodeMappings(source.FindBlob(kMappingsBlob));
   RestoreEarlyProcessState(source.FindBlob(kProcessStateBlob));
   RestoreDescriptors(source.FindBlob(kDescriptorsBlob));
@@ -148,6 +150,7 @@ void CompleteRestore(Source& source) {
   }
   RestoreLoadedThreadLocal(modules);
   RestoreThreadKeys(source.FindBlob(kThreadKeysBlob));
+  RestoreEnvironment(source.FindBlob(kEnvironmentBlob), environment);
   const int error_number = RestoreLibcState(source.FindBlob(kLibcStateBlob));
   BecomeRecording();
   RestoreLateProcessState(source.FindBlob(kProcessStateBlob), ListModules());

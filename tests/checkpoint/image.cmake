@@ -36,3 +36,23 @@ ftmpi_image_test(memory memory.c)
 ftmpi_image_test(places places.c)
 ftmpi_image_test(openmp openmp.c FLAGS -fopenmp LIBRARIES -fopenmp)
 ftmpi_image_test(plugin plugin.c LIBRARIES ${CMAKE_DL_LIBS} ARGUMENTS $<TARGET_FILE:image_loaded_library>)
+
+# With MPI: the same host with wrappers of a few functions.
+add_library(image_test_host_mpi SHARED ${_image}/test_host.cc ${_image}/image_file.cc
+                                       ${_image}/mpi_host.cc)
+target_link_libraries(image_test_host_mpi PRIVATE ftmpi_flags ftmpi_mpi
+                                                  $<LINK_LIBRARY:WHOLE_ARCHIVE,ftmpi_image>)
+target_link_options(image_test_host_mpi PRIVATE -static-libstdc++ -static-libgcc -Wl,--no-undefined
+                    -Wl,-z,now -Wl,--version-script=${_image}/test_host.map)
+set_target_properties(image_test_host_mpi PROPERTIES LINK_DEPENDS ${_image}/test_host.map)
+add_executable(image_ring ${_image}/mpi_programs/ring.cc)
+target_link_libraries(image_ring PRIVATE ftmpi_mpi)
+set_target_properties(image_ring PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests/image)
+add_test(NAME image.mpi
+         COMMAND ${FTMPI_PYTHON} -B ${_image}/run_image_test.py --ranks 2
+                 $<TARGET_FILE:image_test_host_mpi> $<TARGET_FILE:image_ring>)
+set_tests_properties(image.mpi PROPERTIES TIMEOUT 200 RUN_SERIAL TRUE)
+
+# Page tracking alone, without the rest of the library: it interposes nothing.
+ftmpi_unit_test(page_tracker_test ${_image}/page_tracker_test.cc
+                ${CMAKE_SOURCE_DIR}/checkpoint/image/page_tracker.cc)

@@ -3,9 +3,12 @@
 checkpoint_here() calls captured, killed and restored in a new process. All runs must print the same
 and leave the same files.
 
-run_image_test.py HOST-LIBRARY PROGRAM [ARGUMENT...]
+run_image_test.py [--ranks N] HOST-LIBRARY PROGRAM [ARGUMENT...]
+
+--ranks: by mpirun with N ranks, which are captured and killed together.
 """
 
+import argparse
 import os
 import pathlib
 import signal
@@ -14,19 +17,26 @@ import sys
 import tempfile
 
 TIMEOUT = 50
-KILLED = -signal.SIGKILL
+KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)  # of a process; of a job, as mpirun says it
 
 
 class Failure(Exception):
     pass
 
 
-def run(library, command, directory, mode, **variables):
+def run(ranks, library, command, directory, mode, **variables):
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("IMAGE_TEST", "LD_PRELOAD"))}
     environment["TEST_VARIABLE"] = "a value"
+    ours = {}
     if mode is not None:
-        environment.update(LD_PRELOAD=library, IMAGE_TEST=mode)
-        environment.update({f"IMAGE_TEST_{name.upper()}": str(value) for name, value in variables.items()})
+        ours.update(LD_PRELOAD=library, IMAGE_TEST=mode)
+        ours.update({f"IMAGE_TEST_{name.upper()}": str(value) for name, value in variables.items()})
+    if ranks:
+        environment.update(OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1")
+        command = (["mpirun", "--oversubscribe", "-np", str(ranks)]
+                   + [word for name, value in ours.items() for word in ("-x", f"{name}={value}")] + command)
+    else:
+        environment.update(ours)
     done = subprocess.run(command, cwd=directory, env=environment, stdin=subprocess.DEVNULL,
                           capture_output=True, timeout=TIMEOUT)
     return done.returncode, done.stdout, done.stderr
@@ -50,7 +60,12 @@ def show(value):
 
 
 def main():
-    library, command = sys.argv[1], sys.argv[2:]
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--ranks", type=int, default=0)
+    parser.add_argument("library")
+    parser.add_argument("command", nargs=argparse.REMAINDER)
+    arguments = parser.parse_args()
+    ranks, library, command = arguments.ranks, arguments.library, arguments.command
     with tempfile.TemporaryDirectory(prefix="image-test-") as scratch:
         scratch = pathlib.Path(scratch)
         image = scratch / "image"
@@ -64,27 +79,27 @@ def main():
             return place
 
         place = directory("plain")
-        status, output, errors = run(library, command, place, None)
+        status, output, errors = run(ranks, library, command, place, None)
         if status < 0:
             raise Failure(f"the program itself fails: {status} {errors.decode()}")
         wanted = (status, output, files(place))
 
         place = directory("record")
-        status, output, errors = run(library, command, place, "record")
+        status, output, errors = run(ranks, library, command, place, "record")
         compare(f"with the library {errors.decode()}", wanted, (status, output, files(place)))
 
         place = directory("on")
-        status, output, errors = run(library, command, place, "record", file=image, on=1)
+        status, output, errors = run(ranks, library, command, place, "record", file=image, on=1)
         compare(f"captured and run on {errors.decode()}", wanted, (status, output, files(place)))
 
         restored = 0
         for call in range(1, 100):
             place = directory(f"at-{call}")
-            status, before, errors = run(library, command, place, "record", file=image, at=call)
-            if status != KILLED:
+            status, before, errors = run(ranks, library, command, place, "record", file=image, at=call)
+            if status not in KILLED:
                 compare(f"call {call} {errors.decode()}", wanted, (status, before, files(place)))
                 break
-            status, after, errors = run(library, command, place, "restore", file=image)
+            status, after, errors = run(ranks, library, command, place, "restore", file=image)
             compare(f"restored at call {call} {errors.decode()}", wanted,
                     (status, before + after, files(place)))
             restored += 1

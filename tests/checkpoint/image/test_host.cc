@@ -22,6 +22,14 @@
 #include "tests/checkpoint/image/image_file.h"
 
 namespace ftmpi {
+
+namespace image_test {
+
+// In the host with MPI.
+__attribute__((weak)) void StartMpi(int* argc, char*** argv);
+
+}  // namespace image_test
+
 namespace {
 
 using image::StartMode;
@@ -33,6 +41,12 @@ constexpr int kNotImaged = 92;
 const char* Variable(const char* name) {
   const char* value = std::getenv(name);
   return value != nullptr ? value : "";
+}
+
+// Each rank has its own image.
+std::string ImagePath() {
+  const char* rank = std::getenv("OMPI_COMM_WORLD_RANK");
+  return std::string(Variable("IMAGE_TEST_FILE")) + (rank != nullptr ? rank : "");
 }
 
 // Read once: after a restore the environment is the captured process's.
@@ -56,18 +70,26 @@ class TestHost : public image::Host {
     return StartMode::kOff;
   }
   bool IsLibraryRoot(const char* file_name) override {
-    return std::strncmp(file_name, "libimage_test_host.so", 21) == 0 ||
+    return std::strncmp(file_name, "libimage_test_host", 18) == 0 ||
            std::strncmp(file_name, "libmpi.so", 9) == 0;
+  }
+  bool IsLibraryVariable(const char* name) override {
+    for (const char* prefix : {"OMPI_", "PMIX_", "ORTE_", "OPAL_", "HYDRA_"})
+      if (std::strncmp(name, prefix, std::strlen(prefix)) == 0) return true;
+    return false;
   }
   void NotImaged(const std::string& reason) override {
     std::fprintf(stderr, "image_test: not imaged: %s\n", reason.c_str());
     _exit(kNotImaged);
   }
   image::Source& OpenImage() override {
-    static auto& source = *new image_test::FileSource(Variable("IMAGE_TEST_FILE"));
+    static auto& source = *new image_test::FileSource(ImagePath());
     return source;
   }
-  void StartLibraries(int* /*argc*/, char*** /*argv*/) override { TheOrders(); }
+  void StartLibraries(int* argc, char*** argv) override {
+    TheOrders();
+    if (image_test::StartMpi != nullptr) image_test::StartMpi(argc, argv);
+  }
   [[noreturn]] void RestoreFailed(const std::string& reason) override {
     std::fprintf(stderr, "image_test: not restored: %s\n", reason.c_str());
     _exit(kRestoreFailed);
@@ -79,7 +101,7 @@ int g_calls = 0;
 void TakeImage(bool kill_after) {
   // Nothing with a destructor may be on the stack of a captured call: it would free memory of the
   // captured process's own heap in the restored one.
-  static auto& sink = *new image_test::FileSink(Variable("IMAGE_TEST_FILE"));
+  static auto& sink = *new image_test::FileSink(ImagePath());
   pid_t writer = 0;
   try {
     if (image::Capture(sink, &writer) == image::Outcome::kRestored) return;
