@@ -64,6 +64,26 @@ Image BuildImage(const Registers& registers, int error_number) {
   return image;
 }
 
+// Smaller sections are always stored whole.
+constexpr std::uint64_t kSmallestTracked = 16 * kPage;
+
+// Lists in each large section the pages that were written. `first`: there is no image to build on.
+void ListWrittenPages(PageTracker* tracker, bool first, Image* image) {
+  image->written.reserve(image->sections.size());
+  for (checkpoint::Section& section : image->sections) {
+    if (section.address % kPage != 0 || section.length % kPage != 0 ||
+        section.length < kSmallestTracked)
+      continue;
+    image->written.push_back(
+        tracker->TakeWritten({section.address, section.address + section.length}));
+    if (first) continue;
+    const auto& pages = image->written.back();
+    section.flags |= checkpoint::kSectionListedPages;
+    section.ranges = reinterpret_cast<std::uint64_t>(pages.data());
+    section.range_count = pages.size();
+  }
+}
+
 // A copy of the process that is not noticed by the program: no SIGCHLD, no wait() of the program's
 // finds it, no handlers of pthread_atfork run.
 pid_t Fork() { return static_cast<pid_t>(syscall(SYS_clone, 0UL, nullptr, nullptr, nullptr, 0UL)); }
@@ -78,8 +98,12 @@ pid_t Fork() { return static_cast<pid_t>(syscall(SYS_clone, 0UL, nullptr, nullpt
   _exit(written ? 0 : 1);
 }
 
-__attribute__((noinline)) pid_t Freeze(Sink& sink, const Registers& registers, int error_number) {
-  const Image image = BuildImage(registers, error_number);
+__attribute__((noinline)) pid_t Freeze(Sink& sink, const Registers& registers, int error_number,
+                                       PageTracker* tracker) {
+  if (tracker != nullptr)
+    for (const int descriptor : tracker->Descriptors()) NoteLibraryDescriptor(descriptor);
+  Image image = BuildImage(registers, error_number);
+  if (tracker != nullptr) ListWrittenPages(tracker, !tracker->HasBase(), &image);
   const pid_t child = Fork();
   if (child == 0) Write(sink, image);
   if (child < 0)
@@ -91,7 +115,7 @@ __attribute__((noinline)) pid_t Freeze(Sink& sink, const Registers& registers, i
 
 bool CanCapture() { return ArenaActive(); }
 
-Outcome Capture(Sink& sink, pid_t* writer) {
+Outcome Capture(Sink& sink, pid_t* writer, PageTracker* tracker) {
   const int error_number = errno;
   if (!CanCapture()) throw ImageError("this process was not started for images");
   if (const auto here = reinterpret_cast<std::uint64_t>(__builtin_frame_address(0));
@@ -101,7 +125,7 @@ Outcome Capture(Sink& sink, pid_t* writer) {
   std::fflush(nullptr);
   Registers registers;
   if (ftmpi_image_save_registers(&registers) != 0) return Outcome::kRestored;
-  *writer = Freeze(sink, registers, error_number);
+  *writer = Freeze(sink, registers, error_number, tracker);
   errno = error_number;
   return Outcome::kCaptured;
 }

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "checkpoint/image/page_tracker.h"
 #include "checkpoint/image/source.h"
 
 namespace ftmpi::image {
@@ -25,7 +26,11 @@ enum class Outcome : std::uint8_t {
 // point at which all that the host has on that stack may be used again later in another process:
 // after kRestored the host's static memory and heap are those of the new process.
 // Throws ImageError if the process can't be captured, with every reason.
-Outcome Capture(Sink& sink, pid_t* writer);
+//
+// `tracker`: the image lists only pages that were written since the last one taken with the same
+// tracker; nullptr, or the first time: all pages. If a writer fails, call tracker->Reset().
+// Threads of libraries must not write to the program's memory during the call.
+Outcome Capture(Sink& sink, pid_t* writer, PageTracker* tracker = nullptr);
 
 // Waits for the end of a writer. True: the sink reported success.
 bool WaitForWriter(pid_t writer);

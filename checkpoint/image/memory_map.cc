@@ -111,6 +111,24 @@ bool IsLocaleData(const MappedRange& range) {
   return range.path.starts_with("/usr/lib/locale/") && (range.protection & PROT_WRITE) == 0;
 }
 
+// Large ranges in pieces, so that all but their ends consist of whole pages, whose changes can be
+// tracked.
+std::vector<AddressRange> PageAligned(const std::vector<AddressRange>& ranges) {
+  constexpr std::uint64_t kLarge = 64 * kPage;
+  std::vector<AddressRange> pieces;
+  for (const AddressRange& range : ranges) {
+    if (range.end - range.begin < kLarge) {
+      pieces.push_back(range);
+      continue;
+    }
+    const AddressRange inner = {PageUp(range.begin), PageDown(range.end)};
+    if (range.begin < inner.begin) pieces.push_back({range.begin, inner.begin});
+    pieces.push_back(inner);
+    if (inner.end < range.end) pieces.push_back({inner.end, range.end});
+  }
+  return pieces;
+}
+
 }  // namespace
 
 std::vector<MappedRange> ReadMaps() {
@@ -162,7 +180,7 @@ MemoryMap BuildMemoryMap(const std::vector<Module>& modules, std::uint64_t stack
 
   for (const Module& module : modules) {
     if (module.system) continue;
-    for (const AddressRange& range : module.writable)
+    for (const AddressRange& range : PageAligned(module.writable))
       map.sections.push_back(
           MakeSection(range, kReadWrite, SectionKind::kProgramData, module.path));
     // Of modules that were loaded later it lies in the arena.

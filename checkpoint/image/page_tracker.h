@@ -12,6 +12,7 @@
 // recv(), a peer's process_vm_readv) fail with EFAULT instead of faulting.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -41,6 +42,12 @@ class PageTracker {
   // on they count as not written. `memory` is page-aligned. Nobody may write to it during the call.
   // Ascending, relative to memory.begin.
   std::vector<checkpoint::PageRange> TakeWritten(AddressRange memory);
+
+  // False until something was taken: then there is nothing to build on.
+  bool HasBase() const { return !protected_.empty() || !hashes_.empty(); }
+
+  // Its descriptors, which are no part of an image; -1: none.
+  std::array<int, 2> Descriptors() const { return {userfault_, pagemap_}; }
 
   // Forgets everything: all pages count as written. After an image that was not saved.
   void Reset();

@@ -20,6 +20,8 @@ struct Blob {
 struct Image {
   std::vector<checkpoint::Section> sections;  // by address, without overlap
   std::vector<Blob> blobs;
+  // Incremental: sections with kSectionListedPages point into these.
+  std::vector<std::vector<checkpoint::PageRange>> written;
 };
 
 class Sink {
@@ -45,8 +47,9 @@ class Source {
   // Throws ImageError when there is no such blob.
   virtual std::span<const std::byte> FindBlob(const std::string& name) = 0;
   virtual std::span<const checkpoint::Section> Sections() = 0;
-  // Reads all bytes of a section to its address. Throws ImageError. Must not allocate from the
-  // arena.
+  // Reads all bytes of a section to its address, also those pages that an incremental image does
+  // not list: as they are in the images that it builds on. Throws ImageError. Must not allocate
+  // from the arena.
   virtual void Read(const checkpoint::Section& section) = 0;
 };
 

@@ -8,9 +8,10 @@ target_link_options(image_test_host PRIVATE -static-libstdc++ -static-libgcc -Wl
                     -Wl,-z,now -Wl,--version-script=${_image}/test_host.map)
 set_target_properties(image_test_host PROPERTIES LINK_DEPENDS ${_image}/test_host.map)
 
-# ftmpi_image_test(NAME source [FLAGS flag...] [LIBRARIES lib...] [ARGUMENTS argument...])
+# ftmpi_image_test(NAME source [FLAGS flag...] [LIBRARIES lib...] [ARGUMENTS argument...]
+#                  [CHAINS method...])
 function(ftmpi_image_test name source)
-  cmake_parse_arguments(ARG "" "" "FLAGS;LIBRARIES;ARGUMENTS" ${ARGN})
+  cmake_parse_arguments(ARG "" "" "FLAGS;LIBRARIES;ARGUMENTS;CHAINS" ${ARGN})
   add_executable(image_${name} ${_image}/programs/${source})
   # As a user compiles: nothing of the project's flags but warnings.
   target_compile_options(image_${name} PRIVATE -Wall -Wextra ${ARG_FLAGS})
@@ -21,18 +22,24 @@ function(ftmpi_image_test name source)
            COMMAND ${FTMPI_PYTHON} -B ${_image}/run_image_test.py $<TARGET_FILE:image_test_host>
                    $<TARGET_FILE:image_${name}> ${ARG_ARGUMENTS})
   set_tests_properties(image.${name} PROPERTIES TIMEOUT 120)
+  foreach(chain ${ARG_CHAINS})
+    add_test(NAME image.${name}.${chain}
+             COMMAND ${FTMPI_PYTHON} -B ${_image}/run_image_test.py --chain ${chain}
+                     $<TARGET_FILE:image_test_host> $<TARGET_FILE:image_${name}> ${ARG_ARGUMENTS})
+    set_tests_properties(image.${name}.${chain} PROPERTIES TIMEOUT 120)
+  endforeach()
 endfunction()
 
 add_library(image_loaded_library MODULE ${_image}/plugin/plugin.cc)
 
-ftmpi_image_test(plain plain.c)
+ftmpi_image_test(plain plain.c CHAINS userfault hash)
 # Linked with the library, and without position independence.
 ftmpi_image_test(no_pie plain.c FLAGS -fno-pie LIBRARIES -no-pie image_test_host)
-ftmpi_image_test(cxx cxx.cc FLAGS -Wno-restrict)
+ftmpi_image_test(cxx cxx.cc FLAGS -Wno-restrict CHAINS userfault hash)
 ftmpi_image_test(sequences sequences.c LIBRARIES m)
 ftmpi_image_test(signals signals.c)
 ftmpi_image_test(files files.c)
-ftmpi_image_test(memory memory.c)
+ftmpi_image_test(memory memory.c CHAINS userfault hash)
 ftmpi_image_test(places places.c)
 ftmpi_image_test(openmp openmp.c FLAGS -fopenmp LIBRARIES -fopenmp)
 ftmpi_image_test(plugin plugin.c LIBRARIES ${CMAKE_DL_LIBS} ARGUMENTS $<TARGET_FILE:image_loaded_library>)

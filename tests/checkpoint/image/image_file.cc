@@ -46,6 +46,17 @@ void ReadAll(int descriptor, void* data, std::uint64_t length, std::uint64_t off
   }
 }
 
+bool In(std::span<const checkpoint::PageRange> ranges, std::uint64_t page) {
+  return std::any_of(ranges.begin(), ranges.end(),
+                     [&](const auto& range) { return page - range.first < range.count; });
+}
+
+bool Listed(const checkpoint::Section& section, std::uint64_t page) {
+  if ((section.flags & checkpoint::kSectionListedPages) == 0) return true;
+  return In({reinterpret_cast<const checkpoint::PageRange*>(section.ranges), section.range_count},
+            page);
+}
+
 struct BlobHeader {
   char name[64];
   std::uint64_t size;
@@ -64,7 +75,11 @@ bool FileSink::Put(const image::Image& image) {
     return ok;
   };
   bool ok = append(counts, sizeof counts);
-  for (const auto& section : image.sections) ok = ok && append(&section, sizeof section);
+  for (const auto& section : image.sections) {
+    ok = ok && append(&section, sizeof section) &&
+         append(reinterpret_cast<const void*>(section.ranges),
+                section.range_count * sizeof(checkpoint::PageRange));
+  }
   for (const auto& blob : image.blobs) {
     BlobHeader header{};
     std::strncpy(header.name, blob.name.c_str(), sizeof header.name - 1);
@@ -76,7 +91,8 @@ bool FileSink::Put(const image::Image& image) {
     const auto* bytes = reinterpret_cast<const char*>(section.address);
     for (std::uint64_t at = 0; at < section.length; at += kPage) {
       const std::uint64_t length = std::min(kPage, section.length - at);
-      if (!IsZero(bytes + at, length)) ok = ok && WriteAll(file, bytes + at, length, offset + at);
+      if (Listed(section, at / kPage) && !IsZero(bytes + at, length))
+        ok = ok && WriteAll(file, bytes + at, length, offset + at);
     }
     offset += section.length;
   }
@@ -95,8 +111,17 @@ FileSource::FileSource(const std::string& path)
   ReadAll(descriptor_, counts, sizeof counts, 0);
   std::uint64_t offset = sizeof counts;
   sections_.resize(counts[0]);
-  ReadAll(descriptor_, sections_.data(), counts[0] * sizeof sections_[0], offset);
-  offset += counts[0] * sizeof sections_[0];
+  ranges_.resize(counts[0]);
+  for (std::size_t i = 0; i < sections_.size(); ++i) {
+    ReadAll(descriptor_, &sections_[i], sizeof sections_[i], offset);
+    offset += sizeof sections_[i];
+    ranges_[i].resize(sections_[i].range_count);
+    const std::uint64_t size = ranges_[i].size() * sizeof(checkpoint::PageRange);
+    ReadAll(descriptor_, ranges_[i].data(), size, offset);
+    offset += size;
+  }
+  const std::string base = path + ".base";
+  if (access(base.c_str(), R_OK) == 0) base_ = std::make_unique<FileSource>(base);
   for (std::uint64_t i = 0; i < counts[1]; ++i) {
     BlobHeader header{};
     ReadAll(descriptor_, &header, sizeof header, offset);
@@ -118,13 +143,36 @@ std::span<const std::byte> FileSource::FindBlob(const std::string& name) {
   return found->second;
 }
 
+bool FileSource::Lists(std::size_t index, std::uint64_t page) const {
+  return (sections_[index].flags & checkpoint::kSectionListedPages) == 0 ||
+         In(ranges_[index], page);
+}
+
+bool FileSource::ReadPage(std::uint64_t address, std::uint64_t length, std::byte* to) {
+  for (std::size_t i = 0; i < sections_.size(); ++i) {
+    const std::uint64_t at = address - sections_[i].address;
+    if (at >= sections_[i].length || !Lists(i, at / kPage)) continue;
+    ReadAll(descriptor_, to, std::min(length, sections_[i].length - at), offsets_[i] + at);
+    return true;
+  }
+  return base_ != nullptr && base_->ReadPage(address, length, to);
+}
+
 void FileSource::Read(const checkpoint::Section& section) {
   const auto index = static_cast<std::size_t>(&section - sections_.data());
-  try {
-    ReadAll(descriptor_, reinterpret_cast<void*>(section.address), section.length, offsets_[index]);
-  } catch (const ImageError& error) {
-    throw ImageError(std::string(error.what()) + " (section " + section.name + " of " +
-                     std::to_string(section.length) + " bytes)");
+  auto* bytes = reinterpret_cast<std::byte*>(section.address);
+  if ((section.flags & checkpoint::kSectionListedPages) == 0) {
+    try {
+      ReadAll(descriptor_, bytes, section.length, offsets_[index]);
+    } catch (const ImageError& error) {
+      throw ImageError(std::string(error.what()) + " (section " + section.name + " of " +
+                       std::to_string(section.length) + " bytes)");
+    }
+    return;
+  }
+  for (std::uint64_t at = 0; at < section.length; at += kPage) {
+    if (!ReadPage(section.address + at, std::min(kPage, section.length - at), bytes + at))
+      throw ImageError("no file of the chain has a page of " + std::string(section.name));
   }
 }
 

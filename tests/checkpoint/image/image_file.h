@@ -1,8 +1,10 @@
-// A trivial file of an image, for tests: count of sections and blobs, their descriptions, their
-// bytes. Stands in for the checkpoint store.
+// A trivial file of an image, for tests: counts of sections, blobs and listed page ranges, their
+// descriptions, their bytes. Stands in for the checkpoint store. An incremental image builds on the
+// file named by its link ("<path>.base").
 #pragma once
 
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -27,6 +29,12 @@ class FileSource : public image::Source {
   void Read(const checkpoint::Section& section) override;
 
  private:
+  // Reads the page at `address` from this file if it has it, else from the one that it builds on.
+  bool ReadPage(std::uint64_t address, std::uint64_t length, std::byte* to);
+  bool Lists(std::size_t index, std::uint64_t page) const;
+
+  std::unique_ptr<FileSource> base_;
+  std::vector<std::vector<checkpoint::PageRange>> ranges_;
   int descriptor_;
   std::vector<checkpoint::Section> sections_;
   std::vector<std::uint64_t> offsets_;

@@ -3,9 +3,10 @@
 checkpoint_here() calls captured, killed and restored in a new process. All runs must print the same
 and leave the same files.
 
-run_image_test.py [--ranks N] HOST-LIBRARY PROGRAM [ARGUMENT...]
+run_image_test.py [--ranks N] [--chain METHOD] HOST-LIBRARY PROGRAM [ARGUMENT...]
 
 --ranks: by mpirun with N ranks, which are captured and killed together.
+--chain: an image at each call, which builds on the one before.
 """
 
 import argparse
@@ -62,6 +63,7 @@ def show(value):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--ranks", type=int, default=0)
+    parser.add_argument("--chain", choices=("userfault", "hash"))
     parser.add_argument("library")
     parser.add_argument("command", nargs=argparse.REMAINDER)
     arguments = parser.parse_args()
@@ -95,7 +97,10 @@ def main():
         restored = 0
         for call in range(1, 100):
             place = directory(f"at-{call}")
-            status, before, errors = run(ranks, library, command, place, "record", file=image, at=call)
+            for old in scratch.glob("image*"):
+                old.unlink()
+            chain = {"chain": arguments.chain} if arguments.chain else {}
+            status, before, errors = run(ranks, library, command, place, "record", file=image, at=call, **chain)
             if status not in KILLED:
                 compare(f"call {call} {errors.decode()}", wanted, (status, before, files(place)))
                 break

@@ -7,6 +7,8 @@
 // (the environment in which the process was started, also the restored one)
 //   IMAGE_TEST_AT=n      the n-th call takes the image and then kills the process
 //   IMAGE_TEST_ON=n      the n-th call takes the image and the process runs on
+//   IMAGE_TEST_CHAIN=userfault|hash   every call up to that takes an image that builds on the last
+//   one
 #include <signal.h>
 #include <unistd.h>
 
@@ -53,11 +55,13 @@ std::string ImagePath() {
 struct Orders {
   int at;
   int on;
+  bool chain;
 };
 
 const Orders& TheOrders() {
   static const Orders orders = {std::atoi(Variable("IMAGE_TEST_AT")),
-                                std::atoi(Variable("IMAGE_TEST_ON"))};
+                                std::atoi(Variable("IMAGE_TEST_ON")),
+                                *Variable("IMAGE_TEST_CHAIN") != '\0'};
   return orders;
 }
 
@@ -98,13 +102,36 @@ class TestHost : public image::Host {
 
 int g_calls = 0;
 
+// Not freed: what is on the stack may not need anything of this process after a restore.
+image::PageTracker* Tracker() {
+  static const std::string method = Variable("IMAGE_TEST_CHAIN");
+  static auto* tracker =
+      method.empty() ? nullptr
+                     : new image::PageTracker(method == "hash" ? image::TrackingMethod::kHash
+                                                               : image::TrackingMethod::kUserfault);
+  return tracker;
+}
+
+// The last image becomes the one that the next builds on.
+void KeepAsBase(const char* path) {
+  char from[4096];
+  char to[4096];
+  for (int i = 9; i >= 0; --i) {
+    std::snprintf(from, sizeof from, "%s", path);
+    for (int j = 0; j < i; ++j) std::strcat(from, ".base");
+    std::snprintf(to, sizeof to, "%s.base", from);
+    std::rename(from, to);
+  }
+}
+
 void TakeImage(bool kill_after) {
   // Nothing with a destructor may be on the stack of a captured call: it would free memory of the
   // captured process's own heap in the restored one.
   static auto& sink = *new image_test::FileSink(ImagePath());
   pid_t writer = 0;
   try {
-    if (image::Capture(sink, &writer) == image::Outcome::kRestored) return;
+    if (Tracker() != nullptr) KeepAsBase(ImagePath().c_str());
+    if (image::Capture(sink, &writer, Tracker()) == image::Outcome::kRestored) return;
   } catch (const image::ImageError& error) {
     std::fprintf(stderr, "image_test: not captured: %s\n", error.what());
     _exit(kCaptureFailed);
@@ -133,5 +160,6 @@ FTMPI_INTERPOSE void checkpoint_here() {
   const ftmpi::image::LibraryScope scope;
   ++ftmpi::g_calls;
   const bool kill_after = ftmpi::g_calls == ftmpi::TheOrders().at;
-  if (kill_after || ftmpi::g_calls == ftmpi::TheOrders().on) ftmpi::TakeImage(kill_after);
+  if (kill_after || ftmpi::TheOrders().chain || ftmpi::g_calls == ftmpi::TheOrders().on)
+    ftmpi::TakeImage(kill_after);
 }
