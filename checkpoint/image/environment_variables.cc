@@ -21,9 +21,7 @@ struct Variable {
 };
 
 // The mark of a process that gets images is made anew for each process.
-std::string Mark() {
-  return std::string(kRoleVariable) + "=" + std::to_string(getpid()) + ":record";
-}
+std::string Mark() { return RoleMark(Role::kRecord); }
 
 bool SameName(const std::string& one, const std::string& other) {
   const std::size_t length = one.find('=');

@@ -1,5 +1,6 @@
 #include "checkpoint/image/process_role.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstring>
@@ -22,14 +23,46 @@ const char* Find(const char* name) {
   return nullptr;
 }
 
-Role RoleOf(const char* mark) {
-  if (mark == nullptr) return Role::kInert;
-  long pid = 0;
-  for (; *mark >= '0' && *mark <= '9' && pid < (1L << 40); ++mark) pid = pid * 10 + (*mark - '0');
-  if (pid != getpid()) return Role::kInert;
-  if (std::strcmp(mark, ":record") == 0) return Role::kRecord;
-  if (std::strcmp(mark, ":restore") == 0) return Role::kRestore;
-  return Role::kInert;
+std::uint64_t ExecutableInode() {
+  struct stat status {};
+  return stat("/proc/self/exe", &status) == 0 ? status.st_ino : 0;
+}
+
+struct Mark {
+  Role role = Role::kInert;
+  std::uint64_t pid = 0;
+  std::uint64_t inode = 0;
+};
+
+std::uint64_t Number(const char** text) {
+  std::uint64_t number = 0;
+  for (; **text >= '0' && **text <= '9'; ++*text)
+    number = number * 10 + static_cast<std::uint64_t>(**text - '0');
+  return number;
+}
+
+Mark ReadMark() {
+  Mark mark;
+  const char* text = Find(kRoleVariable);
+  if (text == nullptr) return mark;
+  for (const Role role : {Role::kRecord, Role::kRestore}) {
+    const char* name = role == Role::kRecord ? "record:" : "restore:";
+    if (std::strncmp(text, name, std::strlen(name)) != 0) continue;
+    text += std::strlen(name);
+    mark.role = role;
+    mark.pid = Number(&text);
+    if (*text == ':') ++text;
+    mark.inode = Number(&text);
+    return mark;
+  }
+  return mark;
+}
+
+Role MarkedRole() {
+  const Mark mark = ReadMark();
+  const bool ours =
+      mark.pid == static_cast<std::uint64_t>(getpid()) && mark.inode == ExecutableInode();
+  return ours ? mark.role : Role::kInert;
 }
 
 }  // namespace
@@ -37,7 +70,7 @@ Role RoleOf(const char* mark) {
 Role CurrentRole() {
   if (g_role != Role::kUndecided) return g_role;
   if (environ == nullptr) return Role::kUndecided;
-  Role role = RoleOf(Find(kRoleVariable));
+  Role role = MarkedRole();
   // Before the first thread: no lock. The role is set first, since Create allocates nothing but
   // what it makes itself.
   if (role != Role::kInert) {
@@ -48,6 +81,16 @@ Role CurrentRole() {
   }
   g_role = role;
   return role;
+}
+
+std::string RoleMark(Role role) {
+  return std::string(kRoleVariable) + (role == Role::kRestore ? "=restore:" : "=record:") +
+         std::to_string(getpid()) + ":" + std::to_string(ExecutableInode());
+}
+
+bool IsChildOfMarked() {
+  const Mark mark = ReadMark();
+  return mark.pid != 0 && mark.pid != static_cast<std::uint64_t>(getpid());
 }
 
 const char* RoleFailure() { return g_failure; }

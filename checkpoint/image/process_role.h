@@ -1,13 +1,15 @@
 // What this process is to the image library: decided once, from a mark that startup.cc leaves in
 // the environment when it executes the program anew without address randomisation:
 //
-//   FTMPI_IMAGE=<pid>:record    memory goes to the arena, images can be taken
-//   FTMPI_IMAGE=<pid>:restore   an image will be mapped; nothing goes to the arena before that
+//   FTMPI_IMAGE=record:<pid>:<inode>    memory goes to the arena, images can be taken
+//   FTMPI_IMAGE=restore:<pid>:<inode>   an image will be mapped; nothing goes to the arena before
 //
-// The process id makes children of such a process (system(), popen(), fork and exec) inert.
+// The process id makes children of such a process (system(), popen(), fork and exec) inert; the
+// inode of the executable tells a program that the process executes in its own place.
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 namespace ftmpi::image {
 
@@ -19,6 +21,11 @@ enum class Role : std::uint8_t {
 };
 
 inline constexpr char kRoleVariable[] = "FTMPI_IMAGE";
+
+// "FTMPI_IMAGE=..." for this process.
+std::string RoleMark(Role role);
+// True if the mark is that of another process: this one is a child of a rank.
+bool IsChildOfMarked();
 
 // Allocates nothing; may be called at any time.
 Role CurrentRole();

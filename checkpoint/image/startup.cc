@@ -28,6 +28,7 @@
 #include <vector>
 
 #include "checkpoint/image/arena.h"
+#include "checkpoint/image/check.h"
 #include "checkpoint/image/descriptors.h"
 #include "checkpoint/image/exit_handlers.h"
 #include "checkpoint/image/export.h"
@@ -154,14 +155,14 @@ std::string ExecutablePath() {
 }
 
 // Executes the program anew without address randomisation. Returns the reason if that fails.
-std::string ExecuteAnew(char** values, const char* role) {
+std::string ExecuteAnew(char** values, Role role) {
   constexpr unsigned long kQuery = 0xffffffff;
   const int before = personality(kQuery);
   if (before == -1 || personality(static_cast<unsigned long>(before) | ADDR_NO_RANDOMIZE) == -1) {
     return std::string("address randomisation can't be switched off (personality: ") +
            std::strerror(errno) + "); a container may forbid it";
   }
-  std::string mark = std::string(kRoleVariable) + "=" + std::to_string(getpid()) + ":" + role;
+  std::string mark = RoleMark(role);
   std::vector<char*> environment;
   const std::size_t name_length = std::strlen(kRoleVariable);
   for (char** entry = environ; *entry != nullptr; ++entry) {
@@ -181,10 +182,15 @@ void DecideFirstTime(char** values) {
   Host& host = TheHost();
   if (RoleFailure() != nullptr) host.NotImaged(RoleFailure());
   // A mark of this process whose role can't be taken, or of another: we are a child of a rank.
-  if (std::getenv(kRoleVariable) != nullptr) return;
+  if (RoleFailure() != nullptr || IsChildOfMarked()) return;
   const StartMode mode = host.Mode();
   if (mode == StartMode::kOff) return;
-  const std::string reason = ExecuteAnew(values, mode == StartMode::kRecord ? "record" : "restore");
+  std::vector<Reason> reasons = CheckProgram("/proc/self/exe");
+  for (Reason& machine : CheckMachine()) reasons.push_back(std::move(machine));
+  const std::string reason =
+      reasons.empty()
+          ? ExecuteAnew(values, mode == StartMode::kRecord ? Role::kRecord : Role::kRestore)
+          : Joined(reasons);
   if (mode == StartMode::kRestore) host.RestoreFailed(reason);
   host.NotImaged(reason);
 }

@@ -63,3 +63,27 @@ set_tests_properties(image.mpi PROPERTIES TIMEOUT 200 RUN_SERIAL TRUE)
 # Page tracking alone, without the rest of the library: it interposes nothing.
 ftmpi_unit_test(page_tracker_test ${_image}/page_tracker_test.cc
                 ${CMAKE_SOURCE_DIR}/checkpoint/image/page_tracker.cc)
+
+# What can't be imaged, and what is said then.
+foreach(_program refused own_malloc)
+  add_executable(image_${_program} ${_image}/programs/${_program}.c)
+  target_compile_options(image_${_program} PRIVATE -Wall -Wextra -fno-builtin)
+  target_link_libraries(image_${_program} PRIVATE Threads::Threads)
+endforeach()
+target_link_options(image_own_malloc PRIVATE -rdynamic)
+add_executable(image_static ${_image}/programs/plain.c)
+target_link_options(image_static PRIVATE -static)
+set_target_properties(image_refused image_own_malloc image_static
+                      PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests/image)
+add_test(NAME image.refusals
+         COMMAND ${FTMPI_PYTHON} -B ${_image}/run_refusals_test.py
+                 $<TARGET_FILE:image_test_host> $<TARGET_FILE:image_refused>
+                 $<TARGET_FILE:image_files>)
+set_tests_properties(image.refusals PROPERTIES TIMEOUT 120)
+ftmpi_unit_test(image_check_test ${_image}/check_test.cc
+                ${CMAKE_SOURCE_DIR}/checkpoint/image/check.cc)
+target_compile_definitions(
+  image_check_test PRIVATE FTMPI_PLAIN="$<TARGET_FILE:image_plain>"
+                           FTMPI_STATIC="$<TARGET_FILE:image_static>"
+                           FTMPI_OWN_MALLOC="$<TARGET_FILE:image_own_malloc>")
+add_dependencies(image_check_test image_plain image_static image_own_malloc)
