@@ -2,15 +2,14 @@
 
 #include <fcntl.h>
 #include <linux/kcmp.h>
-#include <pthread.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstring>
-#include <map>
 
 #include "checkpoint/image/codec.h"
 #include "checkpoint/image/image_error.h"
@@ -19,13 +18,6 @@
 
 namespace ftmpi::image {
 namespace {
-
-// A file is the same one as long as it has this.
-struct Identity {
-  dev_t device;
-  ino_t inode;
-  auto operator<=>(const Identity&) const = default;
-};
 
 enum class FileKind : std::uint32_t { kRegular = 1, kDirectory = 2, kDevice = 3 };
 
@@ -41,49 +33,39 @@ struct OpenFile {
   std::string path;
 };
 
-// By descriptor: not the program's. Static memory of the library.
-std::map<int, Identity>& Foreign() {
-  static auto& foreign = *new std::map<int, Identity>;
-  return foreign;
-}
+// By descriptor: the file that a library has there, 0: none. Descriptors from this number on are
+// taken for the program's. No lock: close() may be called in a signal handler, and in a child of a
+// process that has other threads.
+constexpr int kDescriptors = 1 << 16;
+std::atomic<std::uint64_t> g_foreign[kDescriptors];
+
 std::vector<int>& OpenBefore() {
   static auto& descriptors = *new std::vector<int>;
   return descriptors;
 }
 
-bool Identify(int descriptor, Identity* identity) {
+// Tells files apart; 0: there is none.
+std::uint64_t Identity(int descriptor) {
   struct stat status {};
-  if (fstat(descriptor, &status) != 0) return false;
-  *identity = {status.st_dev, status.st_ino};
-  return true;
+  if (fstat(descriptor, &status) != 0) return 0;
+  constexpr std::uint64_t kOdd = 0x9e3779b97f4a7c15;
+  const std::uint64_t identity = (status.st_dev * kOdd) ^ (status.st_ino * 2 + 1);
+  return identity != 0 ? identity : 1;
 }
 
 std::vector<int> OpenDescriptors() { return ListNumbers("/proc/self/fd"); }
 
-pthread_mutex_t g_mutex = PTHREAD_MUTEX_INITIALIZER;
-
-class Guard {
- public:
-  Guard() { pthread_mutex_lock(&g_mutex); }
-  ~Guard() { pthread_mutex_unlock(&g_mutex); }
-  Guard(const Guard&) = delete;
-  Guard& operator=(const Guard&) = delete;
-
- private:
-  LibraryScope scope_;
-};
-
 void NoteForeign(int descriptor) {
-  const Guard guard;
-  Identity identity{};
-  if (Identify(descriptor, &identity)) Foreign()[descriptor] = identity;
+  if (descriptor < 0 || descriptor >= kDescriptors) return;
+  const int error = errno;
+  g_foreign[descriptor] = Identity(descriptor);
+  errno = error;
 }
 
 bool IsForeign(int descriptor) {
-  const Guard guard;
-  const auto found = Foreign().find(descriptor);
-  Identity identity{};
-  return found != Foreign().end() && Identify(descriptor, &identity) && identity == found->second;
+  if (descriptor < 0 || descriptor >= kDescriptors) return false;
+  const std::uint64_t identity = g_foreign[descriptor];
+  return identity != 0 && identity == Identity(descriptor);
 }
 
 // True if both are one open file with one offset.
@@ -184,8 +166,7 @@ void Place(int descriptor, const OpenFile& file) {
   }
   fcntl(file.descriptor, F_SETFD, file.descriptor_flags);
   // It was opened here on the program's behalf.
-  const Guard guard;
-  Foreign().erase(file.descriptor);
+  ForgetDescriptor(file.descriptor);
 }
 
 }  // namespace
@@ -207,8 +188,10 @@ void LibraryOpened() {
     if (!std::binary_search(before.begin(), before.end(), descriptor)) NoteForeign(descriptor);
 }
 
-void NoteLibraryDescriptor(int descriptor) {
-  if (descriptor >= 0) NoteForeign(descriptor);
+void NoteLibraryDescriptor(int descriptor) { NoteForeign(descriptor); }
+
+void ForgetDescriptor(int descriptor) {
+  if (descriptor >= 0 && descriptor < kDescriptors) g_foreign[descriptor] = 0;
 }
 
 std::vector<std::byte> CaptureDescriptors(std::vector<std::string>* reasons) {

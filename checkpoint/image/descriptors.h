@@ -17,6 +17,8 @@ void LibraryOpens();
 void LibraryOpened();
 // One descriptor that a library has just made.
 void NoteLibraryDescriptor(int descriptor);
+// It was closed, or is the program's now.
+void ForgetDescriptor(int descriptor);
 
 // Adds what can't be restored to `reasons`. Throws ImageError when /proc can't be read.
 std::vector<std::byte> CaptureDescriptors(std::vector<std::string>* reasons);

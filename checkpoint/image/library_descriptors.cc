@@ -13,11 +13,29 @@
 namespace ftmpi::image {
 namespace {
 
+template <typename Signature>
+Signature Next(const char* name) {
+  return reinterpret_cast<Signature>(dlsym(RTLD_NEXT, name));
+}
+
 int Noted(int descriptor) {
   if (descriptor >= 0 && InLibrary() && CurrentRole() != Role::kInert &&
       CurrentRole() != Role::kUndecided)
     NoteLibraryDescriptor(descriptor);
   return descriptor;
+}
+
+// At a number that had another file before.
+int NotedAt(int descriptor) {
+  if (descriptor >= 0) ForgetDescriptor(descriptor);
+  return Noted(descriptor);
+}
+
+// Commands without an argument get one that is not looked at.
+int ControlFile(int descriptor, int command, long argument) {
+  static const auto next = Next<int (*)(int, int, long)>("fcntl64");
+  const int result = next(descriptor, command, argument);
+  return command == F_DUPFD || command == F_DUPFD_CLOEXEC ? Noted(result) : result;
 }
 
 int NotedPair(int result, const int* descriptors) {
@@ -28,11 +46,6 @@ int NotedPair(int result, const int* descriptors) {
 }
 
 bool HasMode(int flags) { return (flags & (O_CREAT | __O_TMPFILE)) != 0; }
-
-template <typename Signature>
-Signature Next(const char* name) {
-  return reinterpret_cast<Signature>(dlsym(RTLD_NEXT, name));
-}
 
 }  // namespace
 }  // namespace ftmpi::image
@@ -103,3 +116,33 @@ FTMPI_PAIR(pipe, (int* pair), pair, pair)
 FTMPI_PAIR(pipe2, (int* pair, int flags), pair, pair, flags)
 FTMPI_PAIR(socketpair, (int domain, int type, int protocol, int* pair), pair, domain, type,
            protocol, pair)
+
+FTMPI_INTERPOSE int dup2(int descriptor, int wanted) {
+  static const auto next = Next<int (*)(int, int)>("dup2");
+  const int result = next(descriptor, wanted);
+  return descriptor == wanted ? result : NotedAt(result);
+}
+
+FTMPI_INTERPOSE int dup3(int descriptor, int wanted, int flags) {
+  static const auto next = Next<int (*)(int, int, int)>("dup3");
+  return NotedAt(next(descriptor, wanted, flags));
+}
+
+FTMPI_INTERPOSE int close(int descriptor) {
+  static const auto next = Next<int (*)(int)>("close");
+  // First: as soon as it is closed another thread may get the number.
+  ForgetDescriptor(descriptor);
+  return next(descriptor);
+}
+
+#define FTMPI_FCNTL(name)                                      \
+  FTMPI_INTERPOSE int name(int descriptor, int command, ...) { \
+    va_list arguments;                                         \
+    va_start(arguments, command);                              \
+    const long argument = va_arg(arguments, long);             \
+    va_end(arguments);                                         \
+    return ControlFile(descriptor, command, argument);         \
+  }
+
+FTMPI_FCNTL(fcntl)
+FTMPI_FCNTL(fcntl64)

@@ -138,7 +138,7 @@ void LoadAt(const Module& module) {
   name += std::to_string(copy);
   raw::Unmap(reinterpret_cast<void*>(module.memory.begin), module.memory.end - module.memory.begin);
   const std::vector<AddressRange> blocked = BlockAddresses(module.memory);
-  void* handle = dlopen(name.c_str(), RTLD_LAZY | RTLD_LOCAL);
+  void* handle = OpenUnnoted(name.c_str(), RTLD_LAZY | RTLD_LOCAL);
   for (const AddressRange& range : blocked)
     raw::Unmap(reinterpret_cast<void*>(range.begin), range.end - range.begin);
   close(copy);
@@ -188,6 +188,12 @@ ThreadVectorElement* ThreadVector() {
 bool LoadedByLibrary(const std::string& file_name) {
   const Guard guard;
   return LibraryFiles().contains(file_name);
+}
+
+void* OpenUnnoted(const char* path, int flags) {
+  static const auto next =
+      reinterpret_cast<void* (*)(const char*, int)>(dlvsym(RTLD_NEXT, "dlopen", "GLIBC_2.2.5"));
+  return next(path, flags);
 }
 
 void* ProgramHandle(void* handle) {

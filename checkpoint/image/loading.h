@@ -11,6 +11,9 @@
 
 namespace ftmpi::image {
 
+// dlopen for this library's own purposes: says nothing about who loads what.
+void* OpenUnnoted(const char* path, int flags);
+
 // True if a library has asked for a module of this file name.
 bool LoadedByLibrary(const std::string& file_name);
 

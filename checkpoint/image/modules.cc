@@ -245,7 +245,7 @@ void CutCopied(const std::vector<Raw>& modules, Raw* executable) {
     const std::uint64_t copy = executable->module.base + relocation.r_offset;
     for (const Raw& raw : modules) {
       if (raw.module.executable || !raw.module.system || raw.module.path.empty()) continue;
-      void* handle = dlopen(raw.module.path.c_str(), RTLD_LAZY | RTLD_NOLOAD);
+      void* handle = OpenUnnoted(raw.module.path.c_str(), RTLD_LAZY | RTLD_NOLOAD);
       if (handle == nullptr) continue;
       const auto original = reinterpret_cast<std::uint64_t>(dlsym(handle, name));
       dlclose(handle);
@@ -297,7 +297,7 @@ std::vector<Module> ListModules() {
     if (!module.path.empty() && stat(module.path.c_str(), &status) == 0)
       module.size = static_cast<std::uint64_t>(status.st_size);
     if (!module.path.empty() && !module.executable) {
-      module.handle = dlopen(module.path.c_str(), RTLD_LAZY | RTLD_NOLOAD);
+      module.handle = OpenUnnoted(module.path.c_str(), RTLD_LAZY | RTLD_NOLOAD);
       if (module.handle != nullptr) dlclose(module.handle);
       module.handle = ProgramHandle(module.handle);
     }

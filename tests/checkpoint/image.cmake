@@ -42,7 +42,8 @@ ftmpi_image_test(files files.c)
 ftmpi_image_test(memory memory.c CHAINS userfault hash)
 ftmpi_image_test(places places.c)
 ftmpi_image_test(openmp openmp.c FLAGS -fopenmp LIBRARIES -fopenmp)
-ftmpi_image_test(plugin plugin.c LIBRARIES ${CMAKE_DL_LIBS} ARGUMENTS $<TARGET_FILE:image_loaded_library>)
+ftmpi_image_test(plugin plugin.c LIBRARIES ${CMAKE_DL_LIBS} ARGUMENTS
+                 $<TARGET_FILE:image_loaded_library> CHAINS userfault)
 
 # With MPI: the same host with wrappers of a few functions.
 add_library(image_test_host_mpi SHARED ${_image}/test_host.cc ${_image}/image_file.cc

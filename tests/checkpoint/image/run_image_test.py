@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Runs a program without the image library; with it; captured and run on; and for each of its
-checkpoint_here() calls captured, killed and restored in a new process. All runs must print the same
+checkpoint_here() calls captured, killed and restored in a new process; and in a chain of processes, each restored from the one before. All runs must print the same
 and leave the same files.
 
 run_image_test.py [--ranks N] [--chain METHOD] HOST-LIBRARY PROGRAM [ARGUMENT...]
@@ -108,6 +108,18 @@ def main():
             compare(f"restored at call {call} {errors.decode()}", wanted,
                     (status, before + after, files(place)))
             restored += 1
+        # A new process from each call to the next one: images of restored processes.
+        place = directory("generations")
+        for old in scratch.glob("image*"):
+            old.unlink()
+        status, output, errors = run(ranks, library, command, place, "record", file=image, at=1)
+        generations = 0
+        while status in KILLED:
+            generations += 1
+            status, more, errors = run(ranks, library, command, place, "restore", file=image, at=1)
+            output += more
+        compare(f"{generations} processes one after another {errors.decode()}", wanted,
+                (status, output, files(place)))
         if restored == 0:
             raise Failure("the program never called checkpoint_here()")
         print(f"{pathlib.Path(command[0]).name}: restored at {restored} places")

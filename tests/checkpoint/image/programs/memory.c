@@ -15,7 +15,7 @@
 
 #include "checkpoint.h"
 
-static unsigned char big[200 << 20];
+static unsigned char big[70 << 20];
 static sigjmp_buf back;
 static jmp_buf kept;
 
@@ -56,7 +56,7 @@ int main(void) {
   if (map == MAP_FAILED || shared == MAP_FAILED) return 1;
   static unsigned char* block;
   block = malloc(30 * mega);
-  unsigned char* zeroed = calloc(40, mega);
+  unsigned char* zeroed = calloc(20, mega);
   unsigned char* aligned = aligned_alloc(1 << 16, 3 * mega);
   void* page = NULL;
   if (posix_memalign(&page, 4096, 10000)) return 2;
@@ -97,7 +97,7 @@ int main(void) {
   CHECKPOINT();
   printf("%lx %lx %lx %lx %lx %lx %lx %lx %lx\n", checksum(big, sizeof big),
          checksum(map, 8 * mega), checksum(map + 22 * mega, 42 * mega), checksum(shared, 100000),
-         checksum(block, 30 * mega), checksum(zeroed, 40 * mega), checksum(aligned, 3 * mega),
+         checksum(block, 30 * mega), checksum(zeroed, 20 * mega), checksum(aligned, 3 * mega),
          checksum(page, 10000), checksum(grown, mega));
   printf("%lx %s %s\n", checksum((unsigned char*)end, 100000), of_file, copy);
   printf("writable %d %d %d %d %d\n", writable((char*)map), writable((char*)map + 8 * mega),
