@@ -6,7 +6,7 @@ build=${FTMPI_BUILD:-$source_directory/build}
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 
 build_packages="g++ cmake ninja-build pkg-config python3 openmpi-bin libopenmpi-dev libcli11-dev
-  nlohmann-json3-dev libfmt-dev libspdlog-dev libxxhash-dev libhdf5-dev libzstd-dev"
+  nlohmann-json3-dev libfmt-dev libspdlog-dev libxxhash-dev libhdf5-dev libzstd-dev libboost-dev"
 test_packages="libgtest-dev libgmock-dev librapidcheck-dev libbenchmark-dev strace gfortran
   hdf5-tools python3-h5py"
 

@@ -1,0 +1,16 @@
+/* checkpoint_here(): the process may be captured, killed and restored here. */
+#ifndef CHECKPOINT_H
+#define CHECKPOINT_H
+
+#ifdef __cplusplus
+extern "C"
+#endif
+    void
+    checkpoint_here(void) __attribute__((weak));
+
+#define CHECKPOINT()                        \
+  do {                                      \
+    if (checkpoint_here) checkpoint_here(); \
+  } while (0)
+
+#endif
