@@ -1,5 +1,5 @@
 # Coordination of checkpoints: pure state machines, linked into libftmpi.so and into the commands.
-add_library(ftmpi_coordination STATIC
-            ${CMAKE_CURRENT_LIST_DIR}/control_message.cc ${CMAKE_CURRENT_LIST_DIR}/coordinator.cc ${CMAKE_CURRENT_LIST_DIR}/independent.cc ${CMAKE_CURRENT_LIST_DIR}/induced.cc ${CMAKE_CURRENT_LIST_DIR}/kept_checkpoints.cc ${CMAKE_CURRENT_LIST_DIR}/checkpoint_interval.cc
-            ${CMAKE_CURRENT_LIST_DIR}/cut_record.cc ${CMAKE_CURRENT_LIST_DIR}/participant.cc)
+add_library(ftmpi_coordination STATIC checkpoint_interval.cc control_message.cc coordinator.cc
+                                      cut_record.cc independent.cc induced.cc kept_checkpoints.cc
+                                      participant.cc participant_recovery.cc participant_transit.cc)
 target_link_libraries(ftmpi_coordination PUBLIC ftmpi_logging)

@@ -17,11 +17,13 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
 #include "checkpoint/channel_table.h"
 #include "checkpoint/checkpoint_interval.h"
+#include "checkpoint/control_message.h"
 #include "checkpoint/cut_record.h"
 
 namespace ftmpi::checkpoint {
@@ -120,7 +122,6 @@ enum class EpochAction : std::uint8_t {
 };
 
 class Coordinator;
-struct ControlMessage;
 
 class Participant {
  public:
@@ -223,11 +224,26 @@ class Participant {
  private:
   friend class Coordinator;
   enum class Phase : std::uint8_t { kPermanent, kTentative, kAborted };
-  struct Local;  // rank 0: a message between participant and coordinator
+  struct Local {  // rank 0: a message between participant and coordinator
+    bool to_coordinator;
+    ControlMessage message;
+  };
 
   // Runs the body of a public method; the outermost one hands over what is local.
   template <typename Body>
-  auto Run(Body body);
+  auto Run(Body body) {
+    ++depth_;
+    if constexpr (std::is_void_v<decltype(body())>) {
+      body();
+      if (depth_ == 1) DeliverLocal();
+      --depth_;
+    } else {
+      auto result = body();
+      if (depth_ == 1) DeliverLocal();
+      --depth_;
+      return result;
+    }
+  }
   void SetPhase(Phase phase, Csn csn);
   Action OnOtherWord(Channel* channel, std::uint32_t word);
   Action OnLowerCsn(Channel* channel, Csn csn);

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <stdexcept>
 
@@ -28,7 +29,7 @@ TEST(IntervalTest, DalyIsNextToTheMinimumOfTheLoss) {
   for (const double cost : {0.01, 1.0, 20.0, 300.0}) {
     const double mtbf = 3600;
     double best = Lost(1, cost, mtbf);
-    for (double t = 1; t < 4 * mtbf; t *= 1.01) best = std::min(best, Lost(t, cost, mtbf));
+    for (int i = 0; i < 960; ++i) best = std::min(best, Lost(std::pow(1.01, i), cost, mtbf));
     EXPECT_LT(Lost(DalyInterval(cost, mtbf), cost, mtbf), best * 1.002) << cost;
   }
 }
