@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 #include <sys/mman.h>
+#include <sys/single_threaded.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -32,12 +33,20 @@ constexpr std::uint64_t kLargest = ~std::uint64_t{0} >> 1;
 
 pthread_mutex_t g_mutex = PTHREAD_MUTEX_INITIALIZER;
 
+// As libc's own locks, it does nothing while the process has one thread.
 class Guard {
  public:
-  Guard() { pthread_mutex_lock(&g_mutex); }
-  ~Guard() { pthread_mutex_unlock(&g_mutex); }
+  Guard() : locked_(__libc_single_threaded == 0) {
+    if (locked_) pthread_mutex_lock(&g_mutex);
+  }
+  ~Guard() {
+    if (locked_) pthread_mutex_unlock(&g_mutex);
+  }
   Guard(const Guard&) = delete;
   Guard& operator=(const Guard&) = delete;
+
+ private:
+  const bool locked_;
 };
 
 Heap& TheHeap() { return *static_cast<Heap*>(Root().heap); }
@@ -185,20 +194,47 @@ Ranges::iterator BlockRange(void* block) {
   return found;
 }
 
+// A block of Boost's has a multiple of 16 bytes less 8, since the word behind it is used as well.
+std::size_t SmallIndex(std::size_t size) { return (size + 7) / 16; }
+
+void* AllocateSmall(std::size_t size) {
+  const std::size_t index = SmallIndex(size);
+  SmallList& list = Root().small[index];
+  void* block = list.first;
+  if (block == nullptr) return HeapAllocate(index * 16 + 8, 16);
+  list.first = *static_cast<void**>(block);
+  --list.count;
+  return block;
+}
+
+// False: the block is not small, or enough of its size are kept.
+bool KeepSmall(void* block) {
+  const std::size_t usable = TheHeap().size(block);
+  const std::size_t index = (usable - 8) / 16;
+  if (usable < 8 || index >= kSmallLists) return false;
+  SmallList& list = Root().small[index];
+  if (list.count >= kKeptPerList) return false;
+  *static_cast<void**>(block) = list.first;
+  list.first = block;
+  ++list.count;
+  return true;
+}
+
 void* AllocateLocked(std::size_t size, std::size_t alignment) {
+  if (alignment <= 16 && SmallIndex(size) < kSmallLists) return AllocateSmall(size);
   if (size + alignment >= Root().threshold) return AllocateLarge(size, alignment);
   return HeapAllocate(size, alignment);
 }
 
 void FreeLocked(void* block) {
   if (!InZone(block)) {
-    TheHeap().deallocate(block);
+    if (!KeepSmall(block)) TheHeap().deallocate(block);
     return;
   }
   const auto found = BlockRange(block);
   const std::uint64_t length = found->second.length;
   ArenaRoot& root = Root();
-  if (length > root.threshold && length <= kHighestThreshold) root.threshold = length;
+  if (length >= root.threshold && length <= kHighestThreshold) root.threshold = length + kPage;
   Release(found->first, length);
   TheRanges().erase(found);
 }

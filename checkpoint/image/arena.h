@@ -25,6 +25,15 @@ struct ZoneRange {
   std::uint32_t reserved;
 };
 
+// Small blocks that were freed are kept for the next allocation of their size: list k holds blocks
+// with at least 16 k + 8 usable bytes. It spares the tree of free blocks most of its work.
+inline constexpr std::size_t kSmallLists = 65;
+inline constexpr std::uint32_t kKeptPerList = 128;
+struct SmallList {
+  void* first;  // the blocks are linked through their first word
+  std::uint64_t count;
+};
+
 // What the library keeps in the arena beside the heap, because it belongs to the image.
 struct ArenaRoot {
   std::uint64_t magic;
@@ -34,6 +43,7 @@ struct ArenaRoot {
   std::uint64_t threshold;     // blocks from this size on go to the zone
   std::uint64_t stack_bottom;  // lowest address of the stack
   void* heap;
+  SmallList small[kSmallLists];
   void* ranges;                // of the zone
   void* exit_handlers;         // exit_handlers.cc
   void* thread_exit_handlers;  // of the main thread
