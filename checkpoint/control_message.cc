@@ -126,7 +126,7 @@ bool DecodeControl(std::span<const std::byte> in, int size, ControlMessage* mess
   }
   message->type = static_cast<ControlType>(type);
   if (!TakeNumber(&in, ~std::uint32_t{0}, &message->epoch) ||
-      !TakeNumber(&in, kMaximumCsn, &message->csn)) {
+      !TakeNumber(&in, kMaximumCoordinatedCsn, &message->csn)) {
     return false;
   }
   bool good = true;

@@ -96,7 +96,7 @@ void Coordinator::OnRequest(Reason reason) {
 }
 
 void Coordinator::Start() {
-  CoordinationCheck(csn_ < kMaximumCsn, "checkpoint sequence numbers are used up");
+  CoordinationCheck(csn_ < kMaximumCoordinatedCsn, "checkpoint sequence numbers are used up");
   ++csn_;
   trigger_.OnStart(now_, 0);
   state_ = State::kCollecting;

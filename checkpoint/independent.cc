@@ -37,7 +37,7 @@ bool IndependentCheckpoints::OnControl(int source, std::span<const std::byte> by
 void IndependentCheckpoints::OnTick(std::uint64_t now) {
   if (busy() || !trigger_.Due(now, received_)) return;
   trigger_.OnStart(now, received_);
-  CoordinationCheck(number_ < kMaximumCsn, "checkpoint numbers are used up");
+  CoordinationCheck(number_ < kMaximumCoordinatedCsn, "checkpoint numbers are used up");
   due_ = ++number_;
   host_->TakeCheckpoint(due_);
 }

@@ -8,7 +8,7 @@
 namespace ftmpi::checkpoint {
 
 Csn GreatestLine(const std::vector<std::vector<Lines>>& ranks) {
-  Csn line = kMaximumCsn;
+  Csn line = kMaximumCoordinatedCsn;
   // Down from the top: a rank without this line lowers it to the next one that it has.
   for (bool lowered = true; lowered && line > 0;) {
     lowered = false;
@@ -56,7 +56,7 @@ void InducedCheckpoints::OnTick(std::uint64_t now) {
   // A checkpoint of one's own waits for the one before; a forced one does not.
   if (due_ != 0 || !taking_.empty() || !trigger_.Due(now, received_)) return;
   trigger_.OnStart(now, received_);
-  CoordinationCheck(index_ < kMaximumCsn, "checkpoint numbers are used up");
+  CoordinationCheck(index_ < kMaximumCoordinatedCsn, "checkpoint numbers are used up");
   AskForCut(index_ + 1);
 }
 
@@ -162,7 +162,7 @@ bool InducedCheckpoints::OnControl(int source, std::span<const std::byte> bytes)
       kept_.OnTrim(source, message.received);
       return true;
     case ControlType::kIndex:
-      return configuration_.rank == 0 && message.received <= kMaximumCsn &&
+      return configuration_.rank == 0 && message.received <= kMaximumCoordinatedCsn &&
              OnReport(source, static_cast<Csn>(message.received), message.csn);
     case ControlType::kLine:
       if (source != 0) return false;

@@ -49,12 +49,12 @@ class InducedCheckpoints {
   }
   // kDeliver or kCheckpointFirst (the message is not counted then).
   [[nodiscard]] Action OnMessage(Channel* channel, std::uint32_t word) {
-    if (__builtin_expect((word & kMaximumCsn) <= index_, 1)) {
+    if (__builtin_expect((word & kMaximumCoordinatedCsn) <= index_, 1)) {
       ++channel->received;
       ++received_;
       return Action::kDeliver;
     }
-    return OnHigherIndex(channel, word & kMaximumCsn);
+    return OnHigherIndex(channel, word & kMaximumCoordinatedCsn);
   }
   // Malformed or impossible: false.
   [[nodiscard]] bool OnControl(int source, std::span<const std::byte> message);

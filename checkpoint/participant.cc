@@ -25,9 +25,9 @@ void CheckConfiguration(const CoordinationConfiguration& configuration) {
     refuse("maximum_control is " + std::to_string(configuration.maximum_control) +
            " bytes, at least " + std::to_string(kLeastControlBytes) + " are needed");
   }
-  if (configuration.csn > kMaximumCsn) {
+  if (configuration.csn > kMaximumCoordinatedCsn) {
     refuse("checkpoint " + std::to_string(configuration.csn) + " is beyond the last number, " +
-           std::to_string(kMaximumCsn));
+           std::to_string(kMaximumCoordinatedCsn));
   }
 }
 
@@ -161,7 +161,7 @@ Action Participant::Refuse(const std::string& why) {
 
 Action Participant::OnOtherWord(Channel* channel, std::uint32_t word) {
   return Run([&] {
-    const Csn csn = word & kMaximumCsn;
+    const Csn csn = word & kMaximumCoordinatedCsn;
     const bool status = (word & kStatusBit) != 0;
     if (csn < csn_) return OnLowerCsn(channel, csn);
     if (csn == csn_) {

@@ -17,7 +17,7 @@ EpochAction Participant::OnOtherEpoch(std::uint32_t epoch, std::uint32_t word) {
   if (epoch == epoch_) return EpochAction::kCurrent;
   if (epoch < epoch_) return EpochAction::kDiscard;
   // No checkpoint starts before all ranks are in the epoch: the message names where it started.
-  Run([&] { (void)OnRollback(epoch, word & kMaximumCsn); });
+  Run([&] { (void)OnRollback(epoch, word & kMaximumCoordinatedCsn); });
   return epoch == epoch_ ? EpochAction::kCurrent : EpochAction::kHold;
 }
 

@@ -9,7 +9,7 @@
 namespace ftmpi::checkpoint {
 
 inline std::string Quoted(std::uint32_t word) {
-  return "checkpoint " + std::to_string(word & kMaximumCsn) +
+  return "checkpoint " + std::to_string(word & kMaximumCoordinatedCsn) +
          ((word & kStatusBit) != 0 ? " (permanent)" : " (tentative)");
 }
 

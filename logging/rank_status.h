@@ -50,6 +50,9 @@ struct RankStatus {
   std::atomic<std::uint64_t> stable;  // own determinants up to this index are on stable storage
   std::atomic<std::uint64_t> stdout_released;  // bytes passed on to the outside world, all epochs
   std::atomic<std::uint64_t> stderr_released;
+  // Bytes that the program has written, all epochs; as of the last kSync.
+  std::atomic<std::uint64_t> stdout_taken;
+  std::atomic<std::uint64_t> stderr_taken;
 };
 static_assert(sizeof(RankStatus) <= 4096);
 

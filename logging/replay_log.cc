@@ -14,7 +14,7 @@ namespace ftmpi::logging {
 namespace {
 
 constexpr std::uint64_t kReplayMagic = 0x31594c5045525446;  // "FTREPLY1"
-constexpr std::uint32_t kReplayVersion = 1;
+constexpr std::uint32_t kReplayVersion = 2;
 constexpr std::uint32_t kFlagPayloadLogSurvives = 1;
 
 struct ReplayHeader {
@@ -27,14 +27,17 @@ struct ReplayHeader {
   std::uint64_t recovered_interval;
   std::uint64_t poll_failures;
   std::uint32_t flags;
-  std::uint32_t zero;
+  std::uint32_t checkpoint_csn;
   std::uint64_t stdout_released;
   std::uint64_t stderr_released;
+  std::uint64_t checkpoint_interval;
+  std::uint64_t checkpoint_stdout;
+  std::uint64_t checkpoint_stderr;
   std::uint64_t count;
   std::uint64_t checksum;
 };
-static_assert(sizeof(ReplayHeader) == 88);
-static_assert(offsetof(ReplayHeader, checksum) == 80);
+static_assert(sizeof(ReplayHeader) == 112);
+static_assert(offsetof(ReplayHeader, checksum) == 104);
 
 // What is wrong with the determinants, or "".
 std::string CheckDeterminants(std::span<const Determinant> determinants, std::int32_t rank,
@@ -81,6 +84,10 @@ void WriteReplayLog(Environment* environment, const std::string& path, const Rep
   header.flags = log.payload_log_survives ? kFlagPayloadLogSurvives : 0;
   header.stdout_released = log.stdout_released;
   header.stderr_released = log.stderr_released;
+  header.checkpoint_csn = log.checkpoint_csn;
+  header.checkpoint_interval = log.checkpoint_interval;
+  header.checkpoint_stdout = log.checkpoint_stdout;
+  header.checkpoint_stderr = log.checkpoint_stderr;
   header.count = log.determinants.size();
   header.checksum = XXH3_64bits(&header, offsetof(ReplayHeader, checksum));
 
@@ -135,6 +142,10 @@ ReplayLog ReadReplayLog(Environment* environment, const std::string& path) {
   log.payload_log_survives = (header.flags & kFlagPayloadLogSurvives) != 0;
   log.stdout_released = header.stdout_released;
   log.stderr_released = header.stderr_released;
+  log.checkpoint_csn = header.checkpoint_csn;
+  log.checkpoint_interval = header.checkpoint_interval;
+  log.checkpoint_stdout = header.checkpoint_stdout;
+  log.checkpoint_stderr = header.checkpoint_stderr;
   log.determinants.resize(header.count);
   if (header.count > 0) {
     std::memcpy(log.determinants.data(), content.data() + sizeof(header),

@@ -27,6 +27,13 @@ struct ReplayLog {
                                       // an earlier epoch, to be removed
   std::uint64_t stdout_released = 0;  // bytes that the outside world has seen
   std::uint64_t stderr_released = 0;
+  // The checkpoint that the rank starts from; 0: none, it starts from its initial state. At it the
+  // rank was in state interval `checkpoint_interval` and had written so many bytes of output, all
+  // of which had been released.
+  std::uint32_t checkpoint_csn = 0;
+  std::uint64_t checkpoint_interval = 0;
+  std::uint64_t checkpoint_stdout = 0;
+  std::uint64_t checkpoint_stderr = 0;
   std::vector<Determinant> determinants;
 };
 

@@ -19,6 +19,7 @@ enum class MessageKind : std::uint8_t {
   kProtocol = 4,    // control: a logging protocol's own message, in the payload
   kCredit = 5,      // control: the receiver consumed replayed messages (ssn: how many in all)
   kFinalize = 6,    // control: part of the shutdown barrier
+  kCheckpoint = 7,  // control: checkpoint coordination's own message, in the payload
 };
 
 enum MessageFlag : std::uint8_t {

@@ -11,9 +11,9 @@ extern bool g_active;
 
 #define FTMPI_EXPORT extern "C" __attribute__((visibility("default")))
 // First line of an entry point: one predicted branch when ftmpi is off.
-#define FTMPI_PASS_THROUGH(call)                                  \
-  do {                                                            \
-    if (__builtin_expect(!::ftmpi::g_active, 1)) return (call);   \
+#define FTMPI_PASS_THROUGH(call)                                \
+  do {                                                          \
+    if (__builtin_expect(!::ftmpi::g_active, 1)) return (call); \
   } while (0)
 
 }  // namespace ftmpi

@@ -7,8 +7,8 @@
 #include "pmpi/error_handler.h"
 #include "pmpi/match_queue.h"
 #include "pmpi/message.h"
-#include "pmpi/topology.h"
 #include "pmpi/saved_state.h"
+#include "pmpi/topology.h"
 
 namespace ftmpi {
 

@@ -4,6 +4,7 @@
 #include <memory>
 #include <vector>
 
+#include "pmpi/image_obstacle.h"
 #include "pmpi/message.h"
 
 namespace ftmpi {
@@ -91,6 +92,7 @@ bool Fill(MPI_Datatype datatype, Line* line) {
   found.true_extent = true_extent;
   found.predefined = CombinerOf(datatype) == MPI_COMBINER_NAMED;
   found.contiguous = size == extent && size == true_extent && IsContiguous(datatype);
+  if (!found.predefined) image_obstacle::Note("the program uses datatypes of its own");
   line->datatype = datatype;
   line->layout = found;
   return true;

@@ -6,9 +6,12 @@
 #include <set>
 #include <string>
 
+#include "checkpoint/image/library_scope.h"
+#include "pmpi/checkpointing.h"
 #include "pmpi/datatype.h"
 #include "pmpi/engine_state.h"
 #include "pmpi/events.h"
+#include "pmpi/image_obstacle.h"
 #include "pmpi/inject.h"
 #include "pmpi/message.h"
 #include "pmpi/replay.h"
@@ -51,10 +54,18 @@ void EngineLock::Enter(const char* function) {
       }
     }
   }
+  image::EnterLibrary();
   if (__builtin_expect(inject::g_armed, 0)) inject::Count(function);
+  if (checkpointing::g_on) {
+    constexpr unsigned kTick = 64;
+    static unsigned calls = 0;
+    if (++calls % kTick == 0) checkpointing::Tick();
+    if (checkpointing::g_wanted) checkpointing::TryCut();
+  }
 }
 
 void EngineLock::Leave() {
+  image::LeaveLibrary();
   if (__builtin_expect(engine::g_threaded, 0)) {
     --t_depth;
     g_mutex.unlock();
@@ -170,6 +181,7 @@ void Idle() {
   constexpr std::uint32_t kPause = 64;
   if (g.has_events) IdlePoll();
   if (++g.idle_polls % kPause != 0) return;
+  if (checkpointing::g_on) checkpointing::Tick();
   if (!g.has_events) IdlePoll();
   OrFatal([] { g.payload_log->PrepareAhead(); });
 }
@@ -211,6 +223,7 @@ void WaitStep(std::uint32_t* idle) {
     return;
   }
   ++*idle;
+  if (__builtin_expect(checkpointing::g_wanted, 0)) checkpointing::TryCut();
   if (__builtin_expect(g_threaded, 0)) {
     const int depth = t_depth;
     for (int n = 0; n < depth; ++n) g_mutex.unlock();
@@ -230,6 +243,7 @@ void WaitSent(Request* request) {
 }
 
 void NoticeUnrecoverable(const char* what) {
+  image_obstacle::Note("the program uses what recovery can't cross");
   static std::set<std::string> said;
   if (!said.insert(what).second) return;
   if (g.rank != 0 && std::strncmp(what, "MPI calls", 9) != 0) return;

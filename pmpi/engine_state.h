@@ -11,6 +11,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "checkpoint/channel_table.h"
 #include "logging/event_log.h"
 #include "logging/payload_log.h"
 #include "logging/protocol.h"
@@ -51,6 +52,7 @@ struct ReplayChannel {
   std::vector<std::uint64_t> positions;  // of all its records, in log order (which is wire order)
   std::vector<std::uint32_t> program;    // [ssn - 1]: index in `positions`
   std::unordered_map<ScheduleKey, std::uint32_t, ScheduleKeyHash> schedule;  // index in `positions`
+  std::size_t base = 0;        // the destination's checkpoint has the first so many
   std::size_t pushed = 0;      // the first so many have been sent
   std::uint64_t credited = 0;  // so many have been delivered at the destination
 };
@@ -58,11 +60,12 @@ struct ReplayChannel {
 // What this rank keeps of another rank that it has talked to.
 struct Peer {
   int world_rank = -1;
-  std::uint32_t inline_limit = 0;        // payload bytes that still go with the header
-  std::uint64_t last_ssn = 0;            // of the program's sends to it
-  std::uint64_t known_interval = 0;      // greatest state interval of it that was delivered here
-  std::uint32_t next_transfer = 0;       // tag of the next payload on the payload communicator
-  std::uint64_t replayed_delivered = 0;  // replayed messages from it that were delivered
+  checkpoint::Channel* channel = nullptr;  // with checkpoints; the process's own
+  std::uint32_t inline_limit = 0;          // payload bytes that still go with the header
+  std::uint64_t last_ssn = 0;              // of the program's sends to it
+  std::uint64_t known_interval = 0;        // greatest state interval of it that was delivered here
+  std::uint32_t next_transfer = 0;         // tag of the next payload on the payload communicator
+  std::uint64_t replayed_delivered = 0;    // replayed messages from it that were delivered
   std::deque<HeldSend> held;
   std::vector<Request*> synchronous;         // sends that wait for kMatched
   std::vector<std::uint64_t> matched_early;  // kMatched that came before the re-executed send
@@ -90,6 +93,8 @@ struct ProgramState {
   std::vector<ScheduleOwner*> ready_schedules;
   std::vector<Request*> finished_schedules;  // freed by the program, to be deleted
   std::uint32_t finalize_received = 0;       // bit per round of the shutdown barrier
+  // At a checkpoint: large sends whose payload is under way. It is in the log, too.
+  std::vector<Request*> sends_under_way;
 };
 
 // The rest is the process's own.
@@ -106,11 +111,11 @@ struct EngineState : ProgramState {
   std::unique_ptr<logging::Protocol> protocol;
   logging::RankStatus* status = nullptr;
 
-  bool replaying = false;          // events of the replay log are left
-  std::uint32_t idle_polls = 0;    // polls in a row that found nothing
-  bool has_events = false;         // the protocol has something to say when the wire is idle
-  bool flushing = false;           // the companion writes event blocks to stable storage
-  std::uint64_t stable_seen = 0;   // RankStatus::stable as told to the protocol
+  bool replaying = false;         // events of the replay log are left
+  std::uint32_t idle_polls = 0;   // polls in a row that found nothing
+  bool has_events = false;        // the protocol has something to say when the wire is idle
+  bool flushing = false;          // the companion writes event blocks to stable storage
+  std::uint64_t stable_seen = 0;  // RankStatus::stable as told to the protocol
 };
 
 extern EngineState g;
@@ -128,6 +133,8 @@ int NodeLeader(int world_rank);  // lowest world rank on the same node
 void StartWire();                // collective over MPI_COMM_WORLD
 void StopWire();
 Peer* MakePeer(int world_rank);
+// After a restart: what peers have that depends on the process.
+void RenewPeers();
 inline Peer* PeerOf(int world_rank) {
   Peer* peer = g.peers[static_cast<std::size_t>(world_rank)];
   return __builtin_expect(peer != nullptr, 1) ? peer : MakePeer(world_rank);
@@ -154,6 +161,8 @@ void ReceivePayload(Peer* peer, std::uint32_t transfer, void* data, std::uint64_
 bool PollWire();
 // Is a send of ours still under way?
 bool WireBusy();
+// Is a large payload being received?
+bool ReceivesUnderWay();
 
 // --- sending ------------------------------------------------------------------------------------
 // Transmits a committed record: inline, or header and payload from the log.
@@ -161,6 +170,16 @@ void TransmitRecord(Peer* peer, logging::LogRecord* record, bool replayed);
 void ReleaseHeldSends();
 void SendMatched(Peer* peer, std::uint64_t ssn);
 void OnMatched(Peer* peer, std::uint64_t ssn);
+
+// --- checkpoints
+// ---------------------------------------------------------------------------------- Receives the
+// payload of large messages that no receive has matched yet, and waits for those that are under
+// way: then no part of a message that has arrived is outside of this process.
+void PullUnexpected();
+// Fills ProgramState::sends_under_way.
+void NoteSendsUnderWay();
+// Takes in a message that was kept back.
+void TakeIn(Peer* peer, const logging::WireHeader& header);
 
 // --- receiving ----------------------------------------------------------------------------------
 // A message came off the wire: a header, with payload and piggyback behind it.

@@ -11,6 +11,7 @@
 #include "pmpi/capture.h"
 #include "pmpi/communicator.h"
 #include "pmpi/engine.h"
+#include "pmpi/image_obstacle.h"
 #include "pmpi/message.h"
 
 namespace ftmpi {
@@ -57,6 +58,7 @@ void CallThroughOpenMpi(MPI_Errhandler handler, int code) {
 
 void RegisterErrorHandler(MPI_Errhandler handler, MPI_Comm_errhandler_function* function,
                           HandlerLanguage language) {
+  image_obstacle::Note("the program uses error handlers of its own");
   HandlerRecord record;
   record.function = function;
   record.language = language;

@@ -241,8 +241,9 @@ void RecordDependency(int source, std::uint64_t interval) {
   RecordEvent(EventKind::kDependency, 0, source, interval, 0, -1);
 }
 
-void StartReplay(const logging::ReplayLog& log) {
+void StartReplay(const logging::ReplayLog& log, std::uint64_t from) {
   for (const Determinant& determinant : log.determinants) {
+    if (determinant.index <= from) continue;
     switch (determinant.kind) {
       case EventKind::kDelivery:
         g_replay.deliveries[determinant.ordinal] = determinant;

@@ -57,7 +57,9 @@ void PublishCommittable();
 // --- replay
 // --------------------------------------------------------------------------------------- The
 // determinants to answer from; empty: no replay.
-void StartReplay(const logging::ReplayLog& log);
+// `from`: the state interval that the rank is in already (that of its checkpoint, 0: initial
+// state).
+void StartReplay(const logging::ReplayLog& log, std::uint64_t from);
 // While replaying: the posted receive that an arrived message goes to (null: none may take it now),
 // and the unexpected message that a new receive takes.
 Request* ReplayMatchPosted(MatchQueue* queue, int source, const logging::WireHeader& header);

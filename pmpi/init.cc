@@ -15,10 +15,17 @@
 #include <string>
 #include <vector>
 
+#include "checkpoint/cut_record.h"
+#include "checkpoint/image/capture.h"
+#include "checkpoint/image/descriptors.h"
+#include "checkpoint/image/library_scope.h"
+#include "checkpoint/image/modules.h"
 #include "logging/environment.h"
 #include "logging/log_error.h"
 #include "logging/payload_log_format.h"
 #include "pmpi/capture.h"
+#include "pmpi/checkpoint_sink.h"
+#include "pmpi/checkpointing.h"
 #include "pmpi/collective_selection.h"
 #include "pmpi/communicator.h"
 #include "pmpi/companion_link.h"
@@ -26,10 +33,14 @@
 #include "pmpi/engine.h"
 #include "pmpi/engine_state.h"
 #include "pmpi/events.h"
+#include "pmpi/image_obstacle.h"
 #include "pmpi/inject.h"
 #include "pmpi/message.h"
 #include "pmpi/protocol_host.h"
 #include "pmpi/replay.h"
+#include "pmpi/restart.h"
+#include "pmpi/saved_state.h"
+#include "pmpi/state_heap.h"
 
 namespace ftmpi {
 namespace {
@@ -336,12 +347,19 @@ void Attach(const JobFacts& facts, const std::string& node) {
   if (!AttachCompanion(attach, &error)) Fatal("%s", error.c_str());
 }
 
-// MPI is up, the configuration is read: brings the engine up.
-void StartEngine() {
+// What a rank that starts from a checkpoint needs once its image is there.
+std::unique_ptr<logging::ReplayLog> g_restart_log;
+
+// MPI is up, the configuration is read: brings the engine up. With `restart` only what is the
+// process's own; restart::GoOn does the rest.
+void StartEngine(bool restart) {
   PMPI_Comm_rank(MPI_COMM_WORLD, &g.rank);
   PMPI_Comm_size(MPI_COMM_WORLD, &g.size);
   const std::string node = NodeName();
   SetMessageIdentity(g.rank, node.c_str());
+  const bool images = g.configuration.state == SavedState::kImage && image::CanCapture();
+  if (const char* reason = nullptr; images && !restart && !state_heap::Create(&reason))
+    Fatal("no images can be taken: %s; set FT_STATE=none", reason);
   g.peers.assign(static_cast<std::size_t>(g.size), nullptr);
   std::string wrong;
   if (!ReadCollectiveSelection(&wrong)) Fatal("%s", wrong.c_str());
@@ -367,15 +385,24 @@ void StartEngine() {
     if (!inject::Arm(g.configuration.inject, g.rank, g.size, g.epoch, &error))
       Fatal("%s", error.c_str());
     EngineLock::watched = engine::g_threaded || inject::g_armed;
+    // All ranks or none.
+    int mine = images || restart ? 1 : 0;
+    int all = 0;
+    PMPI_Allreduce(&mine, &all, 1, MPI_INT, MPI_MIN, MPI_COMM_WORLD);
+    const bool checkpoints = all != 0;
     g.interval = replay ? replay->recovered_interval : 0;
     OpenLogs(facts, replay.get());
     SetUpProtocol(g.interval);
     g.status->interval.store(g.interval);
     g.flushing = g.configuration.mode == logging::Mode::kOptimistic || g.configuration.flush_events;
     engine::StartWire();
-    if (replay) {
-      if (replay->payload_log_survives) engine::IndexPayloadLog();
-      events::StartReplay(*replay);
+    if (checkpoints) {
+      checkpointing::Start({facts.job, facts.job_directory, facts.local_directory}, restart::Csn());
+    }
+    if (replay && !restart) {
+      const auto nothing = [](int /*destination*/) { return std::uint64_t{0}; };
+      if (replay->payload_log_survives) engine::IndexPayloadLog(nothing, nothing);
+      events::StartReplay(*replay, 0);
     }
     events::PublishCommittable();
     Attach(facts, node);
@@ -383,6 +410,10 @@ void StartEngine() {
     Fatal("%s", error.what());
   }
   g.has_events = g.several_units || g.flushing;
+  if (restart) {
+    g_restart_log = std::move(replay);
+    return;
+  }
   CreatePredefinedCommunicators(g.rank, g.size);
   // Nobody sends before everybody can receive.
   PMPI_Barrier(MPI_COMM_WORLD);
@@ -391,6 +422,7 @@ void StartEngine() {
 }
 
 void StopEngine() {
+  checkpointing::Stop();
   DestroyPredefinedCommunicators();
   engine::FinalBarrier();
   g_active = false;
@@ -398,6 +430,18 @@ void StopEngine() {
   engine::DestroyMatchQueues();
   g.protocol.reset();
 }
+
+// What is opened and loaded meanwhile is the library's.
+class LibraryOpening {
+ public:
+  LibraryOpening() { image::LibraryOpens(); }
+  ~LibraryOpening() {
+    image::LibraryOpened();
+    image::NoteLibraryModules();
+  }
+  LibraryOpening(const LibraryOpening&) = delete;
+  LibraryOpening& operator=(const LibraryOpening&) = delete;
+};
 
 // Reads the environment; true if this rank is to be protected. Wrong values end the process before
 // MPI is up, with a message from one rank.
@@ -420,9 +464,9 @@ bool WantsProtection() {
 // Open MPI's clock starts anew with each incarnation; the program's goes on where the replayed
 // values ended.
 double NeverBack(double time) {
-  static double latest = 0;
-  static double offset = 0;
-  static double last_returned = 0;
+  FTMPI_SAVED static double latest = 0;
+  FTMPI_SAVED static double offset = 0;
+  FTMPI_SAVED static double last_returned = 0;
   if (time == last_returned) return time;  // the value that was just made
   if (time + offset < latest) offset = latest - time;
   latest = time + offset;
@@ -433,21 +477,72 @@ double NeverBack(double time) {
 }  // namespace
 }  // namespace ftmpi
 
+namespace ftmpi::restart {
+
+std::uint32_t Csn() {
+  const char* value = std::getenv("FTMPI_RESTART_CSN");
+  return value == nullptr ? 0 : static_cast<std::uint32_t>(std::strtoul(value, nullptr, 10));
+}
+
+void BringUp(int* argc, char*** argv) {
+  FTMPI_CHECK(WantsProtection());
+  int provided = MPI_THREAD_SINGLE;
+  if (PMPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &provided) != MPI_SUCCESS)
+    Fatal("MPI can't be started");
+  StartEngine(true);
+}
+
+void GoOn() {
+  state_heap::Adopt();
+  saved_state::Load();
+  const logging::ReplayLog& log = *g_restart_log;
+  const std::optional<checkpoint::CutRecord> cut =
+      checkpoint::DecodeCut(FindBlob(checkpoint_sink::kCutDataset), g.size);
+  if (!cut) Fatal("the checkpoint's cut record is damaged; use another checkpoint");
+  g.interval = log.recovered_interval;
+  engine::RenewPeers();
+  checkpointing::Restore(*cut);
+  // What everybody had of everybody's messages.
+  std::vector<std::uint64_t> mine(static_cast<std::size_t>(g.size), 0);
+  std::vector<std::uint64_t> theirs(static_cast<std::size_t>(g.size), 0);
+  for (const checkpoint::ChannelCut& channel : cut->channels)
+    mine[static_cast<std::size_t>(channel.rank)] = channel.received;
+  PMPI_Alltoall(mine.data(), 1, MPI_UINT64_T, theirs.data(), 1, MPI_UINT64_T, MPI_COMM_WORLD);
+  if (!log.payload_log_survives)
+    Fatal("the payload log of this rank is lost, and checkpoints without it can't be used yet");
+  engine::IndexPayloadLog([&](int to) { return theirs[static_cast<std::size_t>(to)]; },
+                          [&](int to) { return cut->Channel(to).sent; });
+  events::StartReplay(log, log.checkpoint_interval);
+  for (Request* request : g.sends_under_way) engine::CompleteRequest(request);
+  g.sends_under_way.clear();
+  events::PublishCommittable();
+  PMPI_Barrier(MPI_COMM_WORLD);
+  g.status->phase.store(logging::RankPhase::kRunning);
+  g_active = true;
+}
+
+}  // namespace ftmpi::restart
+
 using namespace ftmpi;  // NOLINT(google-build-using-namespace)
 
 FTMPI_EXPORT int MPI_Init(int* argc, char*** argv) {
   if (!WantsProtection()) return PMPI_Init(argc, argv);
+  const image::LibraryScope scope;
+  const LibraryOpening opening;
   const int result = PMPI_Init(argc, argv);
-  if (result == MPI_SUCCESS) StartEngine();
+  if (result == MPI_SUCCESS) StartEngine(false);
   return result;
 }
 
 FTMPI_EXPORT int MPI_Init_thread(int* argc, char*** argv, int required, int* provided) {
   if (!WantsProtection()) return PMPI_Init_thread(argc, argv, required, provided);
+  const image::LibraryScope scope;
+  const LibraryOpening opening;
   const int result = PMPI_Init_thread(argc, argv, required, provided);
   if (result != MPI_SUCCESS) return result;
   engine::g_threaded = *provided == MPI_THREAD_MULTIPLE;
-  StartEngine();
+  if (engine::g_threaded) image_obstacle::Note("the program may call MPI from several threads");
+  StartEngine(false);
   return result;
 }
 

@@ -79,6 +79,21 @@ void MatchQueue::RemoveUnexpected(UnexpectedMessage* message) {
   message->arrival_next = message->arrival_previous = nullptr;
 }
 
+void MatchQueue::ReplaceUnexpected(UnexpectedMessage* message, UnexpectedMessage* other) {
+  MatchBucket* bucket = BucketOf(message->source);
+  other->next = message->next;
+  other->previous = message->previous;
+  (other->previous != nullptr ? other->previous->next : bucket->unexpected_head) = other;
+  (other->next != nullptr ? other->next->previous : bucket->unexpected_tail) = other;
+  other->arrival_next = message->arrival_next;
+  other->arrival_previous = message->arrival_previous;
+  (other->arrival_previous != nullptr ? other->arrival_previous->arrival_next : arrival_head) =
+      other;
+  (other->arrival_next != nullptr ? other->arrival_next->arrival_previous : arrival_tail) = other;
+  message->next = message->previous = nullptr;
+  message->arrival_next = message->arrival_previous = nullptr;
+}
+
 Request* MatchQueue::MatchPosted(int source, int tag) {
   Request* named = BucketOf(source)->posted_head;
   while (named != nullptr && !TagMatches(named->tag, tag)) named = named->next;
@@ -164,7 +179,7 @@ void ReleaseMatchQueue(MatchQueue* queue) {
   g_queues.erase(QueueKey{queue->communicator_id, queue->context});
 }
 
-void ForEachMatchQueue(void (*visit)(MatchQueue*)) {
+void ForEachMatchQueue(const std::function<void(MatchQueue*)>& visit) {
   for (auto& [key, queue] : g_queues) visit(queue.get());
 }
 

@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <unordered_map>
 
@@ -65,6 +66,8 @@ struct MatchQueue {
   // Puts it among its source's messages by SSN, and in front of all arrivals.
   void AddUnexpectedInOrder(UnexpectedMessage* message);
   void RemoveUnexpected(UnexpectedMessage* message);
+  // Puts `other`, of the same source, in the place of `message`.
+  void ReplaceUnexpected(UnexpectedMessage* message, UnexpectedMessage* other);
 
   // The posted receive that a message from `source` with `tag` goes to, or null.
   Request* MatchPosted(int source, int tag);
@@ -83,7 +86,7 @@ void ReleaseMatchQueue(MatchQueue* queue);
 // The same without a reference, for an arriving message.
 MatchQueue* FindMatchQueue(std::uint64_t communicator_id, Context context);
 // Calls `visit` for each queue (end of replay).
-void ForEachMatchQueue(void (*visit)(MatchQueue*));
+void ForEachMatchQueue(const std::function<void(MatchQueue*)>& visit);
 void DestroyMatchQueues();
 
 UnexpectedMessage* NewUnexpected(std::size_t payload_bytes);

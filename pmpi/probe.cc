@@ -9,6 +9,7 @@
 #include "pmpi/engine_state.h"
 #include "pmpi/events.h"
 #include "pmpi/foreign.h"
+#include "pmpi/image_obstacle.h"
 #include "pmpi/match_queue.h"
 #include "pmpi/message.h"
 
@@ -101,6 +102,7 @@ void StatusOf(const UnexpectedMessage& message, MPI_Status* status) {
 void ProcNullStatus(MPI_Status* status) { SetStatus(status, MPI_PROC_NULL, MPI_ANY_TAG, 0, false); }
 
 MPI_Message TakeMessage(const Sought& sought, UnexpectedMessage* message) {
+  image_obstacle::Note("the program uses MPI_Mprobe");
   sought.queue->RemoveUnexpected(message);
   message->communicator = sought.communicator;
   RetainCommunicator(sought.communicator);

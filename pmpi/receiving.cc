@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "pmpi/checkpointing.h"
 #include "pmpi/datatype.h"
 #include "pmpi/engine.h"
 #include "pmpi/engine_state.h"
@@ -85,6 +86,10 @@ void OnArrival(int source, const WireHeader& header) {
   switch (header.kind) {
     case MessageKind::kInline:
     case MessageKind::kRendezvous:
+      if (__builtin_expect(checkpointing::g_on, 0) &&
+          checkpointing::OnMessage(peer, header, payload)) {
+        return;
+      }
       Arrived(peer, header, payload);
       return;
     case MessageKind::kMatched:
@@ -96,6 +101,10 @@ void OnArrival(int source, const WireHeader& header) {
       return;
     case MessageKind::kFinalize:
       g.finalize_received |= 1U << header.ssn;
+      return;
+    case MessageKind::kCheckpoint:
+      if (!checkpointing::g_on) Fatal("rank %d takes checkpoints, this rank does not", source);
+      checkpointing::OnControl(source, {payload, in_message});
       return;
     case MessageKind::kProtocol:
       if (!g.protocol->OnControl(source, {payload, in_message})) {
@@ -146,6 +155,62 @@ void Deliver(Request* request, Peer* peer, const WireHeader& header, const std::
   if (request->staging == nullptr)
     Fatal("no memory for a message of %lu bytes", static_cast<unsigned long>(bytes));
   ReceivePayload(peer, header.transfer, request->staging, bytes, request);
+}
+
+void TakeIn(Peer* peer, const WireHeader& header) {
+  const auto* payload = reinterpret_cast<const std::byte*>(&header + 1);
+  if (checkpointing::OnMessage(peer, header, payload)) return;
+  Arrived(peer, header, payload);
+}
+
+namespace {
+
+// A large message in a queue becomes one whose payload is here.
+void Pull(MatchQueue* queue, UnexpectedMessage* message) {
+  UnexpectedMessage* whole = NewUnexpected(message->header.payload_length);
+  whole->source = message->source;
+  whole->header = message->header;
+  Request* request = NewRequest(RequestKind::kReceive, nullptr);
+  request->active = true;
+  request->bytes = message->header.payload_length;
+  ReceivePayload(PeerOf(message->source), message->header.transfer, whole->payload(),
+                 request->bytes, request);
+  queue->ReplaceUnexpected(message, whole);
+  DeleteUnexpected(message);
+  // The sender needs only to be inside MPI for it: it waits for nothing of ours.
+  WaitUntil([request] { return request->complete; });
+  if (request->error != MPI_SUCCESS)
+    Fatal("the payload of a message from rank %d could not be received", whole->source);
+  whole->header.kind = MessageKind::kInline;
+  whole->header.piggyback_length = 0;
+  DeleteRequest(request);
+}
+
+UnexpectedMessage* FirstLarge(MatchQueue* queue) {
+  UnexpectedMessage* message = queue->arrival_head;
+  while (message != nullptr && message->header.kind != MessageKind::kRendezvous)
+    message = message->arrival_next;
+  return message;
+}
+
+}  // namespace
+
+void PullUnexpected() {
+  for (bool more = true; more;) {
+    more = false;
+    MatchQueue* queue = nullptr;
+    UnexpectedMessage* message = nullptr;
+    ForEachMatchQueue([&](MatchQueue* each) {
+      if (message == nullptr && (message = FirstLarge(each)) != nullptr) queue = each;
+    });
+    if (message != nullptr) {
+      Pull(queue, message);
+      more = true;
+    } else if (ReceivesUnderWay()) {
+      WaitUntil([] { return !ReceivesUnderWay(); });
+      more = true;
+    }
+  }
 }
 
 void OnPayloadReceived(Request* request, int error) {

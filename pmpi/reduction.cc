@@ -4,6 +4,7 @@
 
 #include "pmpi/capture.h"
 #include "pmpi/engine.h"
+#include "pmpi/image_obstacle.h"
 
 namespace ftmpi {
 namespace {
@@ -52,6 +53,7 @@ int PrepareReduction(MPI_Op op, MPI_Datatype datatype, Reduction* reduction) {
     }
     int commutative = 0;
     if (PMPI_Op_commutative(op, &commutative) != MPI_SUCCESS) return MPI_ERR_OP;
+    if (!IsPredefined(op)) image_obstacle::Note("the program uses reductions of its own");
     g_checked = Checked{op, datatype, commutative != 0};
   }
   reduction->commutative = g_checked.commutative;

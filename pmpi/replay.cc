@@ -4,6 +4,7 @@
 #include <cstring>
 #include <memory>
 
+#include "pmpi/checkpointing.h"
 #include "pmpi/datatype.h"
 #include "pmpi/message.h"
 
@@ -21,6 +22,7 @@ void PushRecord(Peer* peer, ReplayChannel* channel) {
   LogRecord* record =
       OrFatal([&] { return g.payload_log->PinAt(channel->positions[channel->pushed]); });
   ++channel->pushed;
+  record->header.csn = checkpointing::g_on ? checkpointing::ResendWord(peer, channel->pushed) : 0;
   TransmitRecord(peer, record, true);
   g.payload_log->Unpin(record);
 }
@@ -71,21 +73,22 @@ void Compare(Peer* peer, Request* request, std::uint64_t bytes, LogRecord* recor
 
 }  // namespace
 
-void IndexPayloadLog() {
-  g.payload_log->ForEach([](LogRecord& record, std::uint64_t position) {
+void IndexPayloadLog(const CountOf& received_at, const CountOf& sent_at) {
+  g.payload_log->ForEach([&](LogRecord& record, std::uint64_t position) {
     FTMPI_CHECK(record.destination >= 0 && record.destination < g.size);
     Peer* peer = PeerOf(record.destination);
     if (!peer->replay) {
       peer->replay = std::make_unique<ReplayChannel>();
+      peer->replay->base = peer->replay->pushed = received_at(record.destination);
       g.replay_peers.push_back(peer);
     }
     ReplayChannel& channel = *peer->replay;
     const auto index = static_cast<std::uint32_t>(channel.positions.size());
     channel.positions.push_back(position);
     if ((record.header.flags & logging::kFlagSchedule) != 0) {
-      channel
-          .schedule[ScheduleKey{record.header.communicator, record.header.tag, record.header.ssn}] =
-          index;
+      if (index >= sent_at(record.destination))
+        channel.schedule[ScheduleKey{record.header.communicator, record.header.tag,
+                                     record.header.ssn}] = index;
     } else {
       channel.program.push_back(index);
       FTMPI_CHECK(record.header.ssn == channel.program.size());
@@ -115,6 +118,7 @@ bool ReplaySend(Peer* peer, Request* request, std::uint64_t bytes) {
     }
     index = channel.program[request->ssn - 1];
   }
+  if (checkpointing::g_on) checkpointing::WordFor(peer);
   while (channel.pushed <= index) PushRecord(peer, &channel);
   LogRecord* record = OrFatal([&] { return g.payload_log->PinAt(channel.positions[index]); });
   Compare(peer, request, bytes, record);
@@ -128,7 +132,7 @@ bool PushReplay() {
     ReplayChannel& channel = *peer->replay;
     for (int n = 0; n < 8 && channel.pushed < channel.positions.size(); ++n) {
       const std::uint64_t outstanding =
-          channel.pushed - std::min<std::uint64_t>(channel.credited, channel.pushed);
+          channel.pushed - std::min<std::uint64_t>(channel.base + channel.credited, channel.pushed);
       if (outstanding >= kWindow) break;
       if (outstanding >= kLargeWindow) {
         LogRecord* record =

@@ -4,13 +4,19 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 
 #include "pmpi/engine_state.h"
 
 namespace ftmpi::engine {
 
-// Builds the peers' replay channels from a recovered payload log.
-void IndexPayloadLog();
+// Of a destination (world rank): a count of messages on the channel to it, since the job's start.
+using CountOf = std::function<std::uint64_t(int)>;
+
+// Builds the peers' replay channels from a recovered payload log. The destination has the first
+// `received_at` messages in its own restored state; the first `sent_at` are in this rank's, so that
+// it will not send them again (both 0 from the initial state).
+void IndexPayloadLog(const CountOf& received_at, const CountOf& sent_at);
 
 // A re-executed send: true when the earlier incarnation made it already; then it has been compared
 // (a difference ends the job with a message: the program is not deterministic between events) and

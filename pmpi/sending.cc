@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "logging/stream_copy.h"
+#include "pmpi/checkpointing.h"
 #include "pmpi/datatype.h"
 #include "pmpi/engine.h"
 #include "pmpi/engine_state.h"
@@ -43,7 +44,7 @@ inline void CopyBytes(void* to, const void* from, std::size_t bytes) {
 
 constexpr std::uint32_t kTransferTags = 1U << 30;
 
-void FillHeader(WireHeader* header, const Communicator& communicator, MessageKind kind,
+void FillHeader(Peer* peer, WireHeader* header, const Communicator& communicator, MessageKind kind,
                 unsigned flags, int tag, std::uint64_t ssn, std::uint64_t bytes) {
   header->version = logging::kWireVersion;
   header->kind = kind;
@@ -58,16 +59,16 @@ void FillHeader(WireHeader* header, const Communicator& communicator, MessageKin
   header->piggyback_length = 0;
   header->epoch = g.epoch;
   header->transfer = 0;
-  header->csn = 0;
+  header->csn = __builtin_expect(checkpointing::g_on, 0) ? checkpointing::WordFor(peer) : 0;
 }
 
-void FillHeader(WireHeader* header, const Request& request, MessageKind kind, std::uint64_t ssn,
-                std::uint64_t bytes) {
+void FillHeader(Peer* peer, WireHeader* header, const Request& request, MessageKind kind,
+                std::uint64_t ssn, std::uint64_t bytes) {
   unsigned flags = request.schedule_lane ? logging::kFlagSchedule : 0;
   if (request.context == static_cast<std::uint8_t>(Context::kCollective))
     flags |= logging::kFlagCollective;
   if (request.mode == SendMode::kSynchronous) flags |= logging::kFlagSynchronous;
-  FillHeader(header, *request.communicator, kind, flags, request.tag, ssn, bytes);
+  FillHeader(peer, header, *request.communicator, kind, flags, request.tag, ssn, bytes);
 }
 
 std::uint64_t NextNumber(Peer* peer, Request* request) {
@@ -159,7 +160,7 @@ bool SendBuilt(Peer* peer, Request* request, std::uint64_t bytes,
   if (behind > kBuiltBytes) return false;
   WireHeader* const built = BuildingBuffer();
   if (built == nullptr) return false;
-  FillHeader(built, *request, MessageKind::kInline, request->ssn, bytes);
+  FillHeader(peer, built, *request, MessageKind::kInline, request->ssn, bytes);
   built->piggyback_length = static_cast<std::uint16_t>(piggyback.size());
   auto* const payload = reinterpret_cast<std::byte*>(built + 1);
   const int error = PackData(request->buffer, request->count, request->datatype, payload, bytes);
@@ -182,7 +183,7 @@ void SendInline(Peer* peer, Request* request, std::uint64_t bytes) {
   const std::uint64_t room = hold ? PiggybackRoom() : piggyback.size();
   LogRecord* record =
       OrFatal([&] { return g.payload_log->Reserve(bytes + room, peer->world_rank); });
-  FillHeader(&record->header, *request, MessageKind::kInline, request->ssn, bytes);
+  FillHeader(peer, &record->header, *request, MessageKind::kInline, request->ssn, bytes);
   const int error =
       PackData(request->buffer, request->count, request->datatype, record->payload(), bytes);
   if (error != MPI_SUCCESS) request->error = error;
@@ -201,7 +202,7 @@ void SendLarge(Peer* peer, Request* request, std::uint64_t bytes) {
   const bool hold = MustHold(peer);
   LogRecord* record =
       OrFatal([&] { return g.payload_log->Reserve(bytes + PiggybackRoom(), peer->world_rank); });
-  FillHeader(&record->header, *request, MessageKind::kRendezvous, request->ssn, bytes);
+  FillHeader(peer, &record->header, *request, MessageKind::kRendezvous, request->ssn, bytes);
   DatatypeLayout layout;
   FTMPI_CHECK(GetLayout(request->datatype, &layout));
   const bool from_user = layout.contiguous && !hold && request->mode != SendMode::kBuffered &&
@@ -231,7 +232,7 @@ void SendLarge(Peer* peer, Request* request, std::uint64_t bytes) {
 }  // namespace
 
 void TransmitRecord(Peer* peer, LogRecord* record, bool replayed) {
-  record->header.csn = replayed ? kReplayedBit : 0;
+  if (replayed) record->header.csn |= kReplayedBit;
   record->header.piggyback_length = 0;
   if (record->header.kind == MessageKind::kRendezvous) {
     record->header.transfer = peer->next_transfer++ % kTransferTags;
@@ -279,7 +280,7 @@ bool SendShort(Communicator* communicator, const void* buffer, std::uint64_t byt
   }
   WireHeader* const built = BuildingBuffer();
   if (__builtin_expect(built == nullptr, 0)) return false;
-  FillHeader(built, *communicator, MessageKind::kInline, 0, tag, ++peer->last_ssn, bytes);
+  FillHeader(peer, built, *communicator, MessageKind::kInline, 0, tag, ++peer->last_ssn, bytes);
   CopyBytes(built + 1, buffer, bytes);
   TransmitBuilt(peer, bytes, true);
   LogBuilt(peer, built, bytes);

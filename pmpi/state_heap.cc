@@ -30,7 +30,8 @@ constexpr std::uint64_t kSavedOffset = kPage;
 constexpr std::uint64_t kManagerOffset = kSavedOffset + kSavedBytes;
 
 bool g_active = false;
-// Set in the thread that made the heap: others (there are none where images are taken) don't use it.
+// Set in the thread that made the heap: others (there are none where images are taken) don't use
+// it.
 __thread bool t_owner __attribute__((tls_model("initial-exec"))) = false;
 
 Root& TheRoot() { return *reinterpret_cast<Root*>(kBase); }
@@ -50,9 +51,8 @@ bool Grow(std::uint64_t size) {
 
 bool Reserve(const char** reason) {
   void* wanted = reinterpret_cast<void*>(kBase);
-  void* mapped =
-      mmap(wanted, kLimit, PROT_NONE,
-           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+  void* mapped = mmap(wanted, kLimit, PROT_NONE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
   if (mapped == wanted) return true;
   if (mapped != MAP_FAILED) munmap(mapped, kLimit);
   *reason = "the addresses of the engine's state are not free";
@@ -143,9 +143,7 @@ void* operator new[](std::size_t size, std::align_val_t alignment) {
 }
 void operator delete(void* block) noexcept { ftmpi::state_heap::Free(block); }
 void operator delete[](void* block) noexcept { ftmpi::state_heap::Free(block); }
-void operator delete(void* block, std::size_t /*size*/) noexcept {
-  ftmpi::state_heap::Free(block);
-}
+void operator delete(void* block, std::size_t /*size*/) noexcept { ftmpi::state_heap::Free(block); }
 void operator delete[](void* block, std::size_t /*size*/) noexcept {
   ftmpi::state_heap::Free(block);
 }

@@ -247,6 +247,15 @@ void StopWire() {
   g.peers.clear();
 }
 
+void RenewPeers() {
+  for (Peer* peer : g.known_peers) {
+    peer->inline_limit = NodeLeader(peer->world_rank) == NodeLeader(g.rank) ? g_same_node_inline
+                                                                            : g_other_node_inline;
+    peer->replayed_delivered = 0;
+    peer->channel = nullptr;
+  }
+}
+
 Peer* MakePeer(int world_rank) {
   FTMPI_CHECK(world_rank >= 0 && world_rank < g.size);
   auto* peer = new Peer;
@@ -363,6 +372,18 @@ bool PollWire() {
   if (g_due > 0) Repost();
   if (!g_pending_sends.empty() || !g_pending_payloads.empty()) return PollPending();
   return false;
+}
+
+bool ReceivesUnderWay() {
+  return std::any_of(g_pending_payloads.begin(), g_pending_payloads.end(),
+                     [](const PendingPayload& payload) { return payload.receive; });
+}
+
+void NoteSendsUnderWay() {
+  g.sends_under_way.clear();
+  for (const PendingPayload& payload : g_pending_payloads) {
+    if (!payload.receive && payload.owner != nullptr) g.sends_under_way.push_back(payload.owner);
+  }
 }
 
 bool WireBusy() { return !g_pending_sends.empty() || !g_pending_payloads.empty(); }

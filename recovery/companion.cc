@@ -15,6 +15,8 @@
 
 #include "logging/environment.h"
 #include "logging/event_log.h"
+#include "logging/log_error.h"
+#include "logging/replay_log.h"
 #include "recovery/companion_end.h"
 #include "recovery/durable_file.h"
 #include "recovery/job_records.h"
@@ -52,6 +54,7 @@ Companion::Companion(const CompanionOptions& options) : options_(options) {
   if (options.recovered_job_directory.empty()) return;
   // What the rank prints from its first byte on was shown already, up to the recorded counts.
   const JobDescription job = ReadJobDescription(options.recovered_job_directory);
+  StartOutputAtCheckpoint();
   const auto released =
       ReadReleasedOutput(ReleasedPath(options.recovered_job_directory, options.recover_rank),
                          job.job, options.recover_rank);
@@ -60,6 +63,22 @@ Companion::Companion(const CompanionOptions& options) : options_(options) {
     if (error_) error_->Swallow(released->stderr_bytes, released->stderr_hash);
   }
   if (input_) input_->Replay(StdinLogPath(options.recovered_job_directory), job.job);
+}
+
+// A rank that starts from a checkpoint prints what comes behind it only.
+void Companion::StartOutputAtCheckpoint() {
+  const std::string path =
+      EpochDirectory(options_.recovered_job_directory, options_.recover_epoch) + "/" +
+      logging::ReplayLogFileName(options_.recover_rank);
+  // Without one the rank, which needs it, ends with a message.
+  if (!logging::Environment::Posix()->Exists(path)) return;
+  try {
+    const logging::ReplayLog log = logging::ReadReplayLog(logging::Environment::Posix(), path);
+    if (output_) output_->StartAt(log.checkpoint_stdout);
+    if (error_) error_->StartAt(log.checkpoint_stderr);
+  } catch (const logging::LogError& error) {
+    throw JobDirectoryError(error.what());
+  }
 }
 
 Companion::~Companion() {
@@ -282,6 +301,10 @@ void Companion::Handle(const logging::CompanionHeader& header, const char* body,
       // All that was written before this message was sent can be read now.
       TakeOutput(true);
       PassOn(false);
+      if (status_ != nullptr) {
+        if (output_) status_->stdout_taken.store(output_->taken(), std::memory_order_release);
+        if (error_) status_->stderr_taken.store(error_->taken(), std::memory_order_release);
+      }
       Reply(header.sequence, "");
       return;
     case CompanionMessageType::kAborted:

@@ -50,6 +50,8 @@ class Companion {
  private:
   struct Ending;
 
+  void StartOutputAtCheckpoint();
+
   // --- While the rank lives
   int Timeout() const;
   std::vector<pollfd> Watched() const;

@@ -31,6 +31,9 @@ constexpr std::uint64_t kFull = std::uint64_t{1} << 20;
 // More than a pipe holds: what its reader may leave unread.
 constexpr std::size_t kRecent = std::size_t{128} << 10;
 
+// In place of the hash of all output, when a part of it was not printed by this incarnation.
+constexpr std::uint64_t kUnknownHash = 0;
+
 struct Position {
   std::uint64_t interval = 0;
   bool open = false;
@@ -99,10 +102,15 @@ void OutputGate::CloseTo() {
 }
 
 void OutputGate::Swallow(std::uint64_t bytes, std::uint64_t hash) {
-  swallow_left_ = bytes;
+  swallow_left_ = bytes > start_ ? bytes - start_ : 0;
   swallow_hash_ = hash;
   released_ = bytes;
   has_hash_ = bytes == 0;
+}
+
+void OutputGate::StartAt(std::uint64_t start) {
+  start_ = start;
+  taken_ = start;
 }
 
 std::string_view OutputGate::SwallowFrom(std::string_view bytes) {
@@ -112,7 +120,8 @@ std::string_view OutputGate::SwallowFrom(std::string_view bytes) {
   swallow_left_ -= here;
   if (swallow_left_ == 0) {
     hashes_->before = hashes_->all;
-    different_ = XXH64_digest(&hashes_->all) != swallow_hash_;
+    different_ = start_ == 0 && swallow_hash_ != kUnknownHash &&
+                 XXH64_digest(&hashes_->all) != swallow_hash_;
     has_hash_ = true;
   }
   return bytes.substr(here);
@@ -130,6 +139,7 @@ bool OutputGate::Take(const logging::RankStatus* status) {
       return false;
     }
     taken += static_cast<std::size_t>(got);
+    taken_ += static_cast<std::uint64_t>(got);
     std::string_view bytes(buffer.data(), static_cast<std::size_t>(got));
     if (swallow_left_ > 0) bytes = SwallowFrom(bytes);
     const Position position = Where(status);
@@ -200,6 +210,7 @@ bool OutputGate::Full(const logging::RankStatus* status) const {
 }
 
 std::uint64_t OutputGate::hash() const {
+  if (start_ > 0) return kUnknownHash;
   // While bytes are being swallowed, what has been shown is what was shown before.
   if (!has_hash_) return swallow_hash_;
   return XXH64_digest(&hashes_->all);

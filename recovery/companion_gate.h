@@ -27,6 +27,12 @@ class OutputGate {
 
   // The first `bytes` bytes, whose XXH64 is `hash`, have been shown by earlier incarnations.
   void Swallow(std::uint64_t bytes, std::uint64_t hash);
+  // The rank starts from a checkpoint: it had written `start` bytes by then. Before Swallow, whose
+  // bytes it then prints from there on (and which are not compared: their beginning is not printed
+  // again).
+  void StartAt(std::uint64_t start);
+  // Bytes that the program has written, those before StartAt included.
+  [[nodiscard]] std::uint64_t taken() const { return taken_; }
   void set_spill_directory(const std::string& directory) { held_.set_spill_directory(directory); }
 
   // Takes all that can be read now. `status` may be null (before MPI_Init: initial state, which
@@ -79,6 +85,8 @@ class OutputGate {
   bool full_pipe_ = false;  // the last write was cut short
   HeldOutput held_;
   std::uint64_t released_ = 0;
+  std::uint64_t taken_ = 0;
+  std::uint64_t start_ = 0;
   std::uint64_t swallow_left_ = 0;
   std::uint64_t swallow_hash_ = 0;
   bool different_ = false;

@@ -146,7 +146,7 @@ TEST(ControlMessageTest, PartsFit) {
   message.type = ControlType::kTaken;
   message.mechanism = 1;
   message.epoch = ~std::uint32_t{0};
-  message.csn = kMaximumCsn;
+  message.csn = kMaximumCoordinatedCsn;
   message.received = message.part = ~std::uint64_t{0};
   for (int r = 0; r < 300; ++r) message.sent.emplace_back(r * 7, ~std::uint64_t{0} >> (r % 64));
   for (std::size_t maximum = kLeastControlBytes; maximum < 4000; maximum += 13) {

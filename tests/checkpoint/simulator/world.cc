@@ -280,7 +280,7 @@ bool World::Arrive(int source, int destination, Packet packet) {
     }
   }
   if (options_.defect == Defect::kNoForcedCut &&
-      (packet.word & kMaximumCsn) > (participant.word() & kMaximumCsn)) {
+      (packet.word & kMaximumCoordinatedCsn) > (participant.word() & kMaximumCoordinatedCsn)) {
     packet.word = participant.word();
   }
   const Action action = participant.OnMessage(participant.ChannelOf(source), packet.word);

@@ -1,0 +1,308 @@
+#include "pmpi/checkpointing.h"
+
+#include <mpi.h>
+#include <time.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <deque>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "checkpoint/coordination.h"
+#include "checkpoint/coordinator.h"
+#include "checkpoint/image/capture.h"
+#include "checkpoint/image/image_error.h"
+#include "checkpoint/server_client.h"
+#include "checkpoint/server_start.h"
+#include "pmpi/checkpoint_sink.h"
+#include "pmpi/companion_link.h"
+#include "pmpi/engine.h"
+#include "pmpi/engine_state.h"
+#include "pmpi/image_obstacle.h"
+#include "pmpi/message.h"
+#include "pmpi/restart.h"
+#include "pmpi/saved_state.h"
+
+namespace ftmpi::checkpointing {
+
+bool g_on = false;
+bool g_wanted = false;
+
+namespace {
+
+using checkpoint::Action;
+using checkpoint::CheckpointOutcome;
+using checkpoint::Csn;
+using engine::g;
+using engine::Peer;
+using logging::MessageKind;
+using logging::WireHeader;
+
+constexpr std::uint64_t kSecond = 1'000'000'000;
+
+std::uint64_t Now() {
+  timespec time{};
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return static_cast<std::uint64_t>(time.tv_sec) * kSecond +
+         static_cast<std::uint64_t>(time.tv_nsec);
+}
+
+// A message from a rank that has made its cut already, kept back until ours is made.
+struct KeptMessage {
+  Peer* peer;
+  std::vector<std::byte> bytes;  // header and payload
+};
+
+// What belongs to the process; nothing of it is saved.
+struct Checkpoints {
+  JobNames names;
+  std::unique_ptr<checkpoint::Participant> participant;
+  std::deque<KeptMessage> kept;
+  pid_t writer = 0;  // writes the image of `writing`; 0: none
+  Csn writing = 0;
+  bool discarded = false;  // ... which nobody wants any more
+  bool stopped = false;
+};
+Checkpoints* g_checkpoints = nullptr;
+
+class EngineHost : public checkpoint::CoordinationHost {
+ public:
+  void SendControl(int destination, std::span<const std::byte> message) override {
+    WireHeader header{};
+    header.version = logging::kWireVersion;
+    header.kind = MessageKind::kCheckpoint;
+    header.interval = g.interval;
+    header.payload_length = message.size();
+    engine::TransmitCopy(engine::PeerOf(destination), header, message.data(), message.size());
+  }
+  void TakeTentative(Csn csn) override {
+    if (g_checkpoints->stopped) {
+      g_checkpoints->participant->OnTentativeTaken(csn, false);
+      return;
+    }
+    if (const char* reason = image_obstacle::Found()) {
+      Message(
+          "checkpoint %u can't be taken: %s; the job goes on, and is recovered from its last "
+          "checkpoint or from its beginning",
+          csn, reason);
+      g_checkpoints->participant->OnTentativeTaken(csn, false);
+      return;
+    }
+    g_wanted = true;
+  }
+  void MakePermanent(Csn /*csn*/) override {}
+  void Discard(Csn csn) override {
+    if (g_checkpoints->writer != 0 && g_checkpoints->writing == csn)
+      g_checkpoints->discarded = true;
+    g_wanted = g_wanted && g_checkpoints->participant->due() != 0;
+  }
+  void FlushInTransit(Csn /*csn*/) override {}
+  void Trim(int /*destination*/, std::uint64_t /*count*/) override {}
+  void RecordCommit(Csn csn) override {
+    checkpoint::ServerConnection server;
+    const std::string path =
+        checkpoint::ServerSocketPath(g_checkpoints->names.local_directory, g.epoch);
+    const bool done =
+        server.Connect(path.c_str()) &&
+        server.MakePermanent(g_checkpoints->names.job, csn, g.size, checkpoint::Level::kShared, 0);
+    if (!done) Message("checkpoint %u could not be made permanent: %s", csn, server.error());
+    g_checkpoints->participant->OnCommitRecorded(csn, done);
+  }
+  void Finished(const CheckpointOutcome& outcome) override {
+    if (outcome.committed) return;
+    Message("checkpoint %u was given up: %s; the job goes on", outcome.csn, outcome.why.c_str());
+  }
+  void RollBack(std::uint32_t epoch, Csn /*csn*/) override {
+    Fatal("a rollback to epoch %u inside a running job is not possible", epoch);
+  }
+  void RollbackFinished(std::uint32_t /*epoch*/, const std::vector<int>& /*missing*/) override {}
+};
+EngineHost g_host;
+
+// Takes in what was kept back.
+void ReleaseKept() {
+  std::deque<KeptMessage> kept = std::move(g_checkpoints->kept);
+  g_checkpoints->kept.clear();
+  for (KeptMessage& message : kept) {
+    engine::TakeIn(message.peer, *reinterpret_cast<const WireHeader*>(message.bytes.data()));
+  }
+}
+
+// Is there anything that an image can't hold and that only the program's going on can end?
+bool MustWait() {
+  if (g.replaying || !g.replay_peers.empty() || !g.held_peers.empty()) return true;
+  for (const Peer* peer : g.known_peers) {
+    if (!peer->synchronous.empty() || !peer->matched_early.empty() || peer->replay) return true;
+  }
+  return false;
+}
+
+void LookAfterWriter() {
+  if (g_checkpoints->writer == 0) return;
+  bool success = false;
+  if (!image::WriterEnded(g_checkpoints->writer, &success)) return;
+  g_checkpoints->writer = 0;
+  const Csn csn = g_checkpoints->writing;
+  if (g_checkpoints->discarded) return;
+  if (!success) Message("checkpoint %u of this rank could not be written", csn);
+  g_checkpoints->participant->OnTentativeTaken(csn, success);
+}
+
+// The state is as an image may hold it: nothing is under way that Open MPI knows of and we do not
+// have in the log. `csn` is being cut. After a restart this returns in another process.
+void Record(Csn csn) {
+  static checkpoint_sink::ServerSink* sink = nullptr;  // nothing of the process on the stack
+  static pid_t writer = 0;
+  {
+    std::fflush(nullptr);
+    SyncOutput();
+    const checkpoint::CutRecord cut = g_checkpoints->participant->Cut();
+    delete sink;
+    sink = checkpoint_sink::Make(g_checkpoints->names.job, g_checkpoints->names.local_directory,
+                                 csn, checkpoint::EncodeCut(cut));
+  }
+  engine::NoteSendsUnderWay();
+  saved_state::Store();
+  try {
+    if (image::Capture(*sink, &writer) == image::Outcome::kRestored) {
+      restart::GoOn();
+      return;
+    }
+  } catch (const image::ImageError& error) {
+    Message("checkpoint %u can't be taken: %s; the job goes on", csn, error.what());
+    g_checkpoints->participant->OnTentativeTaken(csn, false);
+    return;
+  }
+  g_checkpoints->writer = writer;
+  g_checkpoints->writing = csn;
+  g_checkpoints->discarded = false;
+}
+
+}  // namespace
+
+void Start(const JobNames& names, std::uint32_t csn) {
+  g_checkpoints = new Checkpoints;
+  g_checkpoints->names = names;
+  if (csn == 0) {
+    // The leader of each node starts its server; the others wait in the barrier behind MPI_Init.
+    if (engine::NodeLeader(g.rank) == g.rank) {
+      checkpoint::ServerFacts facts;
+      facts.job_directory = names.job_directory;
+      facts.local_directory = names.local_directory;
+      facts.epoch = g.epoch;
+      std::string error;
+      if (!checkpoint::StartCheckpointServer(facts, "", nullptr, &error))
+        Fatal("%s", error.c_str());
+    }
+  }
+  checkpoint::CoordinationConfiguration configuration;
+  configuration.rank = g.rank;
+  configuration.size = g.size;
+  configuration.keeper = checkpoint::Keeper::kSender;
+  configuration.interval = g.configuration.checkpoint_interval;
+  configuration.timeout = g.configuration.checkpoint_timeout;
+  configuration.epoch = g.epoch;
+  configuration.csn = csn;
+  configuration.announce_commit = true;
+  configuration.maximum_control = engine::kMaximumInline;
+  g_checkpoints->participant = std::make_unique<checkpoint::Participant>(configuration, &g_host);
+  g_on = true;
+  EngineLock::watched = true;
+}
+
+void Restore(const checkpoint::CutRecord& cut) {
+  g_checkpoints->participant->Restore(cut);
+  for (Peer* peer : g.known_peers)
+    peer->channel = g_checkpoints->participant->ChannelOf(peer->world_rank);
+}
+
+void Stop() {
+  if (!g_on) return;
+  g_checkpoints->stopped = true;
+  if (g_wanted) {
+    g_wanted = false;
+    g_checkpoints->participant->OnTentativeTaken(g_checkpoints->participant->due(), false);
+  }
+  ReleaseKept();
+  if (g_checkpoints->writer != 0) {
+    engine::WaitUntil([] {
+      LookAfterWriter();
+      return g_checkpoints->writer == 0;
+    });
+  }
+}
+
+std::uint32_t WordFor(Peer* peer) {
+  if (peer->channel == nullptr)
+    peer->channel = g_checkpoints->participant->ChannelOf(peer->world_rank);
+  return g_checkpoints->participant->BeforeSend(peer->channel);
+}
+
+std::uint32_t ResendWord(Peer* peer, std::uint64_t number) {
+  if (peer->channel == nullptr)
+    peer->channel = g_checkpoints->participant->ChannelOf(peer->world_rank);
+  return g_checkpoints->participant->ResendWord(peer->channel, number);
+}
+
+bool OnMessage(Peer* peer, const WireHeader& header, const std::byte* payload) {
+  if (peer->channel == nullptr)
+    peer->channel = g_checkpoints->participant->ChannelOf(peer->world_rank);
+  const bool behind = std::any_of(g_checkpoints->kept.begin(), g_checkpoints->kept.end(),
+                                  [peer](const KeptMessage& kept) { return kept.peer == peer; });
+  const Action action = behind ? Action::kCheckpointFirst
+                               : g_checkpoints->participant->OnMessage(peer->channel, header.csn);
+  switch (action) {
+    case Action::kDeliver:
+    case Action::kSave:
+      return false;
+    case Action::kCheckpointFirst: {
+      const std::size_t bytes = header.kind == MessageKind::kRendezvous ? 0 : header.payload_length;
+      KeptMessage message{peer, std::vector<std::byte>(sizeof header + bytes)};
+      std::memcpy(message.bytes.data(), &header, sizeof header);
+      if (bytes > 0) std::memcpy(message.bytes.data() + sizeof header, payload, bytes);
+      g_checkpoints->kept.push_back(std::move(message));
+      return true;
+    }
+    case Action::kRefuse:
+      break;
+  }
+  Fatal("a message of rank %d does not fit the checkpoints: %s", peer->world_rank,
+        g_checkpoints->participant->refusal().c_str());
+}
+
+void OnControl(int source, std::span<const std::byte> message) {
+  if (!g_checkpoints->participant->OnControl(source, message)) {
+    Fatal("a checkpoint message of rank %d can't be understood: %s", source,
+          g_checkpoints->participant->refusal().c_str());
+  }
+}
+
+void Tick() {
+  LookAfterWriter();
+  g_checkpoints->participant->OnTick(Now());
+}
+
+void TryCut() {
+  const Csn csn = g_checkpoints->participant->due();
+  if (csn == 0) {
+    g_wanted = false;
+    return;
+  }
+  // A second image waits for the first one's end.
+  if (MustWait() || g_checkpoints->writer != 0) return;
+  g_wanted = false;
+  engine::PullUnexpected();
+  if (g_checkpoints->participant->due() != csn) return;  // given up meanwhile
+  if (MustWait()) {
+    g_wanted = true;
+    return;
+  }
+  Record(csn);
+  ReleaseKept();
+}
+
+}  // namespace ftmpi::checkpointing
