@@ -186,7 +186,7 @@ void DecideFirstTime(char** values) {
   if (RoleFailure() != nullptr || IsChildOfMarked()) return;
   const StartMode mode = host.Mode();
   if (mode == StartMode::kOff) return;
-  std::vector<Reason> reasons = CheckProgram("/proc/self/exe");
+  std::vector<Reason> reasons = CheckProgram(ExecutablePath());
   for (Reason& machine : CheckMachine()) reasons.push_back(std::move(machine));
   const std::string reason =
       reasons.empty()
