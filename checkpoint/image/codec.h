@@ -19,7 +19,7 @@ class Encoder {
   template <typename T>
   Encoder& Value(const T& value) {
     static_assert(std::is_trivially_copyable_v<T>);
-    return Bytes(&value, sizeof value);
+    return Bytes(&value, sizeof value);  // NOLINT(bugprone-sizeof-expression): pointers, too
   }
   Encoder& Text(const std::string& text) {
     Value<std::uint64_t>(text.size());
@@ -46,7 +46,7 @@ class Decoder {
   T Value() {
     static_assert(std::is_trivially_copyable_v<T>);
     T value{};
-    Bytes(&value, sizeof value);
+    Bytes(&value, sizeof value);  // NOLINT(bugprone-sizeof-expression): pointers, too
     return value;
   }
   std::string Text() {

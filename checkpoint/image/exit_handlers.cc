@@ -146,11 +146,11 @@ FTMPI_INTERPOSE void __cxa_finalize(void* object) {
 
 FTMPI_INTERPOSE int __cxa_thread_atexit_impl(void (*function)(void*), void* argument,
                                              void* object) {
-  if (!Managed() || !InMainThread()) {
+  if (!Managed() || !InMainThread() || InLibrary()) {
     return Next<int (*)(Function, void*, void*)>("__cxa_thread_atexit_impl")(function, argument,
                                                                              object);
   }
-  if (!ArenaActive() || InLibrary()) return 0;
+  if (!ArenaActive()) return 0;  // the image has the program's
   return Push(&ThreadHandlers(), true, function, argument, object, 0);
 }
 // NOLINTEND(bugprone-reserved-identifier)

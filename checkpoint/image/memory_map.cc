@@ -192,6 +192,12 @@ MemoryMap BuildMemoryMap(const std::vector<Module>& modules, std::uint64_t stack
   }
   std::sort(map.sections.begin(), map.sections.end(),
             [](const auto& a, const auto& b) { return a.address < b.address; });
+  for (std::size_t i = 1; i < map.sections.size(); ++i) {
+    const checkpoint::Section& before = map.sections[i - 1];
+    if (before.address + before.length > map.sections[i].address)
+      throw ImageError(std::string("two parts of the image overlap (") + before.name + " and " +
+                       map.sections[i].name + "): this is an error of ftmpi");
+  }
   return map;
 }
 

@@ -82,6 +82,7 @@ std::uint64_t CopyArguments(std::uint64_t top, int count, char** values, char** 
   while (auxiliary[auxiliaries - 1].a_type != AT_NULL) ++auxiliaries;
 
   std::vector<char*> pointers;
+  pointers.reserve(static_cast<std::size_t>(count) + entries + 2);
   for (int i = 0; i < count; ++i) pointers.push_back(push_text(values[i]));
   pointers.push_back(nullptr);
   for (std::size_t i = 0; i < entries; ++i) pointers.push_back(push_text(environment[i]));
@@ -172,8 +173,8 @@ std::string ExecuteAnew(char** values, Role role) {
   environment.push_back(nullptr);
   const std::string path = ExecutablePath();
   execve(path.c_str(), values, environment.data());
-  const std::string reason = std::string("the program can't be executed anew (") + path + ": " +
-                             std::strerror(errno) + ")";
+  std::string reason = std::string("the program can't be executed anew (") + path + ": " +
+                       std::strerror(errno) + ")";
   personality(static_cast<unsigned long>(before));
   return reason;
 }
@@ -185,7 +186,7 @@ void DecideFirstTime(char** values) {
   if (RoleFailure() != nullptr || IsChildOfMarked()) return;
   const StartMode mode = host.Mode();
   if (mode == StartMode::kOff) return;
-  std::vector<Reason> reasons = CheckProgram("/proc/self/exe");
+  std::vector<Reason> reasons = CheckProgram(ExecutablePath());
   for (Reason& machine : CheckMachine()) reasons.push_back(std::move(machine));
   const std::string reason =
       reasons.empty()

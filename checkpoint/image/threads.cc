@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 #include <pthread.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -91,10 +92,15 @@ int CreateKey(pthread_key_t* key, Destructor destructor) {
   return next(key, destructor);
 }
 
+// " (name)", empty if the thread has just ended.
 std::string ThreadName(int id) {
-  std::string name = ReadProcFile(("/proc/self/task/" + std::to_string(id) + "/comm").c_str());
-  while (!name.empty() && name.back() == '\n') name.pop_back();
-  return name;
+  try {
+    std::string name = ReadProcFile(("/proc/self/task/" + std::to_string(id) + "/comm").c_str());
+    while (!name.empty() && name.back() == '\n') name.pop_back();
+    return " (" + name + ")";
+  } catch (const ImageError&) {
+    return {};
+  }
 }
 
 bool IsJoinable(const pthread_attr_t* attributes) {
@@ -110,6 +116,30 @@ int Left(int result, pthread_t thread) {
     Joinable().erase(thread);
   }
   return result;
+}
+
+// At most 100 ms.
+constexpr int kLooks = 500;
+constexpr long kBetweenLooks = 200'000;  // nanoseconds
+
+bool NoneToJoin() {
+  const Guard guard;
+  return Joinable().empty();
+}
+
+// Numbers and names of the threads that are no library's, except the main one.
+std::string OtherThreads() {
+  std::string names;
+  for (const int id : ListNumbers("/proc/self/task")) {
+    if (id == getpid()) continue;
+    {
+      const Guard guard;
+      if (LibraryThreads().contains(id)) continue;
+    }
+    if (!names.empty()) names += ", ";
+    names += std::to_string(id) + ThreadName(id);
+  }
+  return names;
 }
 
 struct Key {
@@ -136,15 +166,13 @@ void EndOrNameThreads(std::vector<std::string>* reasons) {
     const ProgramScope scope;
     pause(kPauseHard);
   }
-  std::string names;
-  for (const int id : ListNumbers("/proc/self/task")) {
-    if (id == getpid()) continue;
-    {
-      const Guard guard;
-      if (LibraryThreads().contains(id)) continue;
-    }
-    if (!names.empty()) names += ", ";
-    names += std::to_string(id) + " (" + ThreadName(id) + ")";
+  std::string names = OtherThreads();
+  // A thread that was joined may be listed by the kernel for a moment: there is nothing to wait
+  // for but its disappearance.
+  for (int i = 0; i < kLooks && !names.empty() && NoneToJoin(); ++i) {
+    const timespec pause = {0, kBetweenLooks};
+    nanosleep(&pause, nullptr);
+    names = OtherThreads();
   }
   if (!names.empty()) {
     reasons->push_back("the program has other threads: " + names);

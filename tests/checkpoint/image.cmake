@@ -40,6 +40,8 @@ ftmpi_image_test(sequences sequences.c LIBRARIES m)
 ftmpi_image_test(signals signals.c)
 ftmpi_image_test(files files.c)
 ftmpi_image_test(memory memory.c CHAINS userfault hash)
+ftmpi_image_test(allocator allocator.cc FLAGS -fno-builtin LIBRARIES Threads::Threads CHAINS
+                 userfault)
 ftmpi_image_test(places places.c)
 ftmpi_image_test(openmp openmp.c FLAGS -fopenmp LIBRARIES -fopenmp)
 ftmpi_image_test(plugin plugin.c LIBRARIES ${CMAKE_DL_LIBS} ARGUMENTS

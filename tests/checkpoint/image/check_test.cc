@@ -33,6 +33,7 @@ class CheckTest : public testing::Test {
   }
   static std::vector<Obstacle> Obstacles(const std::vector<Reason>& reasons) {
     std::vector<Obstacle> obstacles;
+    obstacles.reserve(reasons.size());
     for (const Reason& reason : reasons) obstacles.push_back(reason.obstacle);
     return obstacles;
   }

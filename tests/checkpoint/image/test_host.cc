@@ -21,6 +21,7 @@
 #include "checkpoint/image/host.h"
 #include "checkpoint/image/image_error.h"
 #include "checkpoint/image/library_scope.h"
+#include "checkpoint/image/modules.h"
 #include "tests/checkpoint/image/image_file.h"
 
 namespace ftmpi {
@@ -68,6 +69,9 @@ const Orders& TheOrders() {
 class TestHost : public image::Host {
  public:
   StartMode Mode() override {
+    // Launch scripts are no ranks.
+    if (image_test::StartMpi != nullptr && !image::ExecutableNeedsHostLibrary())
+      return StartMode::kOff;
     const char* mode = Variable("IMAGE_TEST");
     if (std::strcmp(mode, "record") == 0) return StartMode::kRecord;
     if (std::strcmp(mode, "restore") == 0) return StartMode::kRestore;
