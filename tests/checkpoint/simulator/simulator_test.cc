@@ -38,18 +38,21 @@ TEST(CheckpointSimulatorTest, RandomPrograms) {
     all.in_transit += result.in_transit;
     all.checks += result.checks;
     all.restarts += result.restarts;
+    all.alone += result.alone;
     all.resent += result.resent;
   }
   std::printf(
       "%lu runs: %lu messages, %lu control messages, %lu checkpoints committed, %lu aborted, "
-      "%lu messages saved in transit, %lu sent again, %lu restarts, %lu checks\n",
+      "%lu messages saved in transit, %lu sent again, %lu restarts "
+      "(%lu of one rank alone), %lu checks\n",
       last - first + 1, all.messages, all.controls, all.committed, all.aborted, all.in_transit,
-      all.resent, all.restarts, all.checks);
+      all.resent, all.restarts, all.alone, all.checks);
   if (only == 0) {
     EXPECT_GT(all.aborted, 0u);
     EXPECT_GT(all.in_transit, 0u);
     EXPECT_GT(all.resent, 0u);
     EXPECT_GT(all.restarts, 0u);
+    EXPECT_GT(all.alone, 0u);
   }
 }
 
