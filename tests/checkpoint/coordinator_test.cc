@@ -267,6 +267,26 @@ TEST(CoordinatorTest, Triggers) {
   EXPECT_EQ(net.At(0).outcomes.size(), 3u);
 }
 
+TEST(CoordinatorTest, ARankAsksAgainAfterAnAbort) {
+  auto configuration = WithMtv(MtvStrategy::kPessimistic);
+  configuration.every = 1;
+  CoordinationNetwork net(2, configuration);
+  net.At(1).taken_at_once = false;
+  net.Start();
+  net.Move();
+  EXPECT_EQ(net.Arrive(0, net.Send(1, 0)), Action::kDeliver);
+  net[1].OnTick(1);
+  net.Move();  // the coordinator is busy: the request counts as met
+  net[1].OnTentativeTaken(1, false);
+  net.Move();
+  net.At(1).taken_at_once = true;
+  net[1].OnTick(2);
+  net.Move();
+  net[0].OnTick(2);
+  net.Move();
+  EXPECT_TRUE(net.At(0).outcomes.at(1).committed);
+}
+
 TEST(CoordinatorTest, ARequestDuringACheckpointMeansTheNext) {
   CoordinationNetwork net(2, WithAck());
   net.Start();
