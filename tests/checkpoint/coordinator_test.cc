@@ -78,6 +78,30 @@ TEST(CoordinatorTest, PessimisticMessagesThatCameBeforeTheQuestionCount) {
   EXPECT_TRUE(net[0].status());
 }
 
+// With senders' logs a message in transit counts as soon as it is there, maybe in the answer
+// already.
+TEST(CoordinatorTest, PessimisticOneReportWhenSomeCameBeforeTheAnswer) {
+  auto configuration = WithMtv(MtvStrategy::kPessimistic);
+  configuration.keeper = Keeper::kSender;
+  CoordinationNetwork net(3, configuration);
+  std::vector<CoordinationNetwork::Sent> sent;
+  for (int i = 0; i < 4; ++i) sent.push_back(net.Send(2, 1));
+  net.At(1).taken_at_once = false;
+  net.Start();
+  net.MoveOne(0, 1);
+  EXPECT_EQ(net.Arrive(1, sent[0]), Action::kDeliver);
+  EXPECT_EQ(net.Arrive(1, sent[1]), Action::kDeliver);
+  net[1].OnTentativeTaken(1, true);
+  net.Move();
+  EXPECT_EQ(net.controls, 2 + 2 + 1);
+  EXPECT_EQ(net.Arrive(1, sent[2]), Action::kDeliver);
+  EXPECT_EQ(net.controls, 2 + 2 + 1) << "one is still on its way";
+  EXPECT_EQ(net.Arrive(1, sent[3]), Action::kDeliver);
+  net.Move();
+  EXPECT_EQ(net.controls, 2 + 2 + 2);
+  EXPECT_TRUE(net[0].status());
+}
+
 TEST(CoordinatorTest, OptimisticOneMoreMessageForEachInTransit) {
   CoordinationNetwork net(4, WithMtv(MtvStrategy::kOptimistic));
   std::vector<CoordinationNetwork::Sent> sent;
