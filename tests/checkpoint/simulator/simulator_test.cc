@@ -77,9 +77,9 @@ TEST(CheckpointSimulatorTest, MessagesPerCheckpointInQuiet) {
 }
 
 // The simulator is worth something only if it finds what is wrong.
-class DefectTest : public testing::TestWithParam<Defect> {};
+class CheckpointDefectTest : public testing::TestWithParam<Defect> {};
 
-TEST_P(DefectTest, IsFound) {
+TEST_P(CheckpointDefectTest, IsFound) {
   for (std::uint64_t seed = 1; seed <= 300; ++seed) {
     Options options = RandomOptions(seed);
     options.defect = GetParam();
@@ -92,7 +92,7 @@ TEST_P(DefectTest, IsFound) {
   FAIL() << "300 runs, and nothing was found";
 }
 
-INSTANTIATE_TEST_SUITE_P(Defects, DefectTest,
+INSTANTIATE_TEST_SUITE_P(Defects, CheckpointDefectTest,
                          testing::Values(Defect::kNoForcedCut, Defect::kInTransitForgotten,
                                          Defect::kStableTooEarly, Defect::kAnswerTooEarly,
                                          Defect::kPreviousDeleted, Defect::kTrimToOwnCut,
