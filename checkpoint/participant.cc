@@ -370,6 +370,7 @@ bool Participant::OnAbort(Csn csn) {
     late_.clear();
     host_->Discard(csn);
   }
+  requested_for_messages_ = false;
   // An acknowledgement may be what was lost: the next cut acknowledges everything anew.
   for (Channel& channel : channels_) channel.told = 0;
   ControlMessage message = Message(static_cast<std::uint8_t>(ControlType::kAborted));

@@ -56,6 +56,7 @@ void Participant::EnterEpoch(std::uint32_t epoch, Csn csn, const CutRecord* cut,
     permanent_ = csn;
     SetPhase(Phase::kPermanent, csn);
     late_.clear();
+    requested_for_messages_ = false;
     // What was told or promised in the epoch before may not hold for ranks that went back.
     for (Channel& channel : channels_) {
       channel.told = channel.acknowledged = channel.acknowledged_at_cut = channel.trim = 0;

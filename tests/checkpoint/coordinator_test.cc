@@ -78,6 +78,30 @@ TEST(CoordinatorTest, PessimisticMessagesThatCameBeforeTheQuestionCount) {
   EXPECT_TRUE(net[0].status());
 }
 
+// With senders' logs a message in transit counts as soon as it is there, maybe in the answer
+// already.
+TEST(CoordinatorTest, PessimisticOneReportWhenSomeCameBeforeTheAnswer) {
+  auto configuration = WithMtv(MtvStrategy::kPessimistic);
+  configuration.keeper = Keeper::kSender;
+  CoordinationNetwork net(3, configuration);
+  std::vector<CoordinationNetwork::Sent> sent;
+  for (int i = 0; i < 4; ++i) sent.push_back(net.Send(2, 1));
+  net.At(1).taken_at_once = false;
+  net.Start();
+  net.MoveOne(0, 1);
+  EXPECT_EQ(net.Arrive(1, sent[0]), Action::kDeliver);
+  EXPECT_EQ(net.Arrive(1, sent[1]), Action::kDeliver);
+  net[1].OnTentativeTaken(1, true);
+  net.Move();
+  EXPECT_EQ(net.controls, 2 + 2 + 1);
+  EXPECT_EQ(net.Arrive(1, sent[2]), Action::kDeliver);
+  EXPECT_EQ(net.controls, 2 + 2 + 1) << "one is still on its way";
+  EXPECT_EQ(net.Arrive(1, sent[3]), Action::kDeliver);
+  net.Move();
+  EXPECT_EQ(net.controls, 2 + 2 + 2);
+  EXPECT_TRUE(net[0].status());
+}
+
 TEST(CoordinatorTest, OptimisticOneMoreMessageForEachInTransit) {
   CoordinationNetwork net(4, WithMtv(MtvStrategy::kOptimistic));
   std::vector<CoordinationNetwork::Sent> sent;
@@ -265,6 +289,26 @@ TEST(CoordinatorTest, Triggers) {
   net.Move();
   EXPECT_EQ(net[0].csn(), 3u);
   EXPECT_EQ(net.At(0).outcomes.size(), 3u);
+}
+
+TEST(CoordinatorTest, ARankAsksAgainAfterAnAbort) {
+  auto configuration = WithMtv(MtvStrategy::kPessimistic);
+  configuration.every = 1;
+  CoordinationNetwork net(2, configuration);
+  net.At(1).taken_at_once = false;
+  net.Start();
+  net.Move();
+  EXPECT_EQ(net.Arrive(0, net.Send(1, 0)), Action::kDeliver);
+  net[1].OnTick(1);
+  net.Move();  // the coordinator is busy: the request counts as met
+  net[1].OnTentativeTaken(1, false);
+  net.Move();
+  net.At(1).taken_at_once = true;
+  net[1].OnTick(2);
+  net.Move();
+  net[0].OnTick(2);
+  net.Move();
+  EXPECT_TRUE(net.At(0).outcomes.at(1).committed);
 }
 
 TEST(CoordinatorTest, ARequestDuringACheckpointMeansTheNext) {

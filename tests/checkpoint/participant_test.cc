@@ -125,6 +125,26 @@ TEST(ParticipantTest, Rule4SendsCountBeforeOrBehindTheCut) {
   EXPECT_EQ(net.At(1).cuts[1].channels, (std::vector<ChannelCut>{{0, 1, 0}, {2, 1, 0}}));
 }
 
+TEST(ParticipantTest, AMessageSentAgainLooksAsItWasSent) {
+  auto configuration = WithMtv(MtvStrategy::kPessimistic);
+  configuration.keeper = Keeper::kSender;
+  CoordinationNetwork net(3, configuration);
+  net.Send(2, 1);
+  net.Start();
+  net.Move();
+  EXPECT_EQ(net.Send(2, 1).word, Tentative(1));
+  Channel* channel = net[2].ChannelOf(1);
+  EXPECT_EQ(net[2].ResendWord(channel, 1), Tentative(0)) << "in front of the cut";
+  EXPECT_EQ(net[2].ResendWord(channel, 2), Tentative(1)) << "behind it";
+  EXPECT_FALSE(net[0].status());
+  EXPECT_EQ(net.Arrive(1, {2, net[2].ResendWord(channel, 1)}), Action::kDeliver);
+  EXPECT_EQ(net.Arrive(1, {2, net[2].ResendWord(channel, 2)}), Action::kDeliver);
+  net.Move();
+  EXPECT_TRUE(net[0].status());
+  EXPECT_EQ(net.Arrive(2, net.Send(0, 2)), Action::kDeliver);
+  EXPECT_EQ(net[2].ResendWord(channel, 1), Permanent(1));
+}
+
 TEST(ParticipantTest, ImpossibleWordsAreRefused) {
   CoordinationNetwork net(3, WithMtv(MtvStrategy::kPessimistic));
   EXPECT_EQ(net.Arrive(1, {2, Tentative(2)}), Action::kRefuse);

@@ -38,18 +38,21 @@ TEST(CheckpointSimulatorTest, RandomPrograms) {
     all.in_transit += result.in_transit;
     all.checks += result.checks;
     all.restarts += result.restarts;
+    all.alone += result.alone;
     all.resent += result.resent;
   }
   std::printf(
       "%lu runs: %lu messages, %lu control messages, %lu checkpoints committed, %lu aborted, "
-      "%lu messages saved in transit, %lu sent again, %lu restarts, %lu checks\n",
+      "%lu messages saved in transit, %lu sent again, %lu restarts "
+      "(%lu of one rank alone), %lu checks\n",
       last - first + 1, all.messages, all.controls, all.committed, all.aborted, all.in_transit,
-      all.resent, all.restarts, all.checks);
+      all.resent, all.restarts, all.alone, all.checks);
   if (only == 0) {
     EXPECT_GT(all.aborted, 0u);
     EXPECT_GT(all.in_transit, 0u);
     EXPECT_GT(all.resent, 0u);
     EXPECT_GT(all.restarts, 0u);
+    EXPECT_GT(all.alone, 0u);
   }
 }
 
@@ -74,9 +77,9 @@ TEST(CheckpointSimulatorTest, MessagesPerCheckpointInQuiet) {
 }
 
 // The simulator is worth something only if it finds what is wrong.
-class DefectTest : public testing::TestWithParam<Defect> {};
+class CheckpointDefectTest : public testing::TestWithParam<Defect> {};
 
-TEST_P(DefectTest, IsFound) {
+TEST_P(CheckpointDefectTest, IsFound) {
   for (std::uint64_t seed = 1; seed <= 300; ++seed) {
     Options options = RandomOptions(seed);
     options.defect = GetParam();
@@ -89,7 +92,7 @@ TEST_P(DefectTest, IsFound) {
   FAIL() << "300 runs, and nothing was found";
 }
 
-INSTANTIATE_TEST_SUITE_P(Defects, DefectTest,
+INSTANTIATE_TEST_SUITE_P(Defects, CheckpointDefectTest,
                          testing::Values(Defect::kNoForcedCut, Defect::kInTransitForgotten,
                                          Defect::kStableTooEarly, Defect::kAnswerTooEarly,
                                          Defect::kPreviousDeleted, Defect::kTrimToOwnCut,

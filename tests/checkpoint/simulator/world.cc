@@ -78,6 +78,7 @@ class World::Host final : public CoordinationHost {
     }
     world_->epoch_ = epoch;
     world_->rolling_ = false;
+    world_->replay_ = world_->alone_ >= 0;
     ++world_->result_.restarts;
   }
 
@@ -137,9 +138,13 @@ Result World::Run() {
     CheckCounts();
     CheckRestart();
     if (events == 0 || step_ % between != 0 || !result_.violation.empty()) continue;
+    if (replay_) ReplayAndResend();
     if (relaunches > 0 && Chance(50)) {
       --relaunches;
       Relaunch();
+    } else if (!rolling_ && options_.keeper == Keeper::kSender && options_.ranks > 1 &&
+               Chance(60)) {
+      LoseOneRank();
     } else if (!rolling_) {
       rolling_ = true;
       At(0).participant->StartRollback();
@@ -152,6 +157,7 @@ Result World::Run() {
 
 void World::Step() {
   now_ += random_() % 4;
+  if (replay_) ReplayAndResend();
   unsigned draw =
       static_cast<unsigned>(random_() % (weight_send_ + weight_network_ + weight_job_ +
                                          weight_tick_ + weight_request_ + weight_resend_));
@@ -167,8 +173,9 @@ void World::Step() {
   const int rank = AnyRank();
   if (chosen(weight_job_)) {
     DoOneJob(rank);
-  } else if (At(rank).stopped) {
-    return;
+  } else if (At(rank).stopped || At(rank).dead || (rolling_ && alone_ >= 0)) {
+    // Who is in the new epoch first waits until the channels' counts are compared.
+    At(0).participant->OnTick(now_);
   } else if (chosen(weight_send_)) {
     Send(rank, AnyRank());
   } else if (chosen(weight_tick_)) {
@@ -269,6 +276,7 @@ bool World::Arrive(int source, int destination, Packet packet) {
     }
     return true;
   }
+  if (at.dead) return true;
   if (packet.epoch != participant.epoch()) {
     switch (participant.OnOtherEpoch(packet.epoch, packet.word)) {
       case EpochAction::kDiscard:
@@ -311,7 +319,9 @@ void World::Drain() {
   draining_ = true;
   const auto settle = [&] {
     for (int round = 0; round < 200000 && result_.violation.empty(); ++round) {
+      if (replay_) ReplayAndResend();
       for (int r = 0; r < options_.ranks; ++r) {
+        if (rolling_ && alone_ >= 0) break;  // as in Step
         while (!At(r).resend.empty() && !At(r).stopped) Resend(r, At(r).resend.begin()->first);
       }
       ArriveOne();
@@ -323,7 +333,7 @@ void World::Drain() {
         }
       }
       CheckRestart();
-      if (!rolling_ && Quiet() && At(0).participant->coordinator()->idle()) return true;
+      if (!rolling_ && !replay_ && Quiet() && At(0).participant->coordinator()->idle()) return true;
     }
     return false;
   };

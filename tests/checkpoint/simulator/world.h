@@ -44,7 +44,8 @@ struct Options {
   bool announce_commit = false;
   int steps = 500;
   int relaunches = 0;  // the whole job crashes
-  int rollbacks = 0;   // ranks are lost and replaced, the coordinator lives on
+  int rollbacks = 0;   // ranks are lost and replaced, the coordinator lives on; with senders' logs
+                       // it may be that one rank alone goes back
   std::size_t maximum_control = 2048;
   std::uint64_t timeout = 400;
   Defect defect = Defect::kNone;
@@ -59,6 +60,7 @@ struct Result {
   std::uint64_t in_transit = 0;  // in committed checkpoints
   std::uint64_t checks = 0;
   std::uint64_t restarts = 0;
+  std::uint64_t alone = 0;  // of these, one rank went back and the others did not
   std::uint64_t resent = 0;
   std::uint64_t last_controls = 0;  // of the last checkpoint, taken in quiet
 };
@@ -114,6 +116,7 @@ class World {
     std::map<Csn, Checkpoint> storage;
     Checkpoint pending;    // cut, not yet written
     bool stopped = false;  // between RollBack and EnterEpoch
+    bool dead = false;     // the process is gone, its replacement is not there yet
   };
 
   // world.cc
@@ -129,6 +132,8 @@ class World {
   void CutNow(int rank);
   void Restore(int rank, std::uint32_t epoch, Csn csn, bool replaced);
   void Relaunch();
+  void LoseOneRank();
+  void ReplayAndResend();
   void Drain();
   bool Quiet() const;
   State EmptyState() const;
@@ -156,6 +161,9 @@ class World {
   bool dirty_ = true;      // something that a restart needs has changed
   bool draining_ = false;  // no new messages, nothing fails
   bool rolling_ = false;
+  int alone_ = -1;       // the rank that goes back alone
+  bool replay_ = false;  // all are in the new epoch: the rank replays, lost messages are sent again
+  State before_;         // its state when it was lost
   std::int64_t lost_in_ = -1;  // epoch in which a message of the program was lost
   unsigned weight_send_ = 0, weight_network_ = 0, weight_job_ = 0, weight_tick_ = 0,
            weight_request_ = 0, weight_resend_ = 0;

@@ -21,6 +21,11 @@ void World::CheckRestart() {
                       " is not there at rank " + std::to_string(r));
     }
   }
+  // The paper: after the commit the previous one can go. So there is the permanent one, and a
+  // tentative one, or the one that a rank does not know yet to be replaced.
+  for (int r = 0; r < options_.ranks; ++r) {
+    if (At(r).storage.size() > 2) Violated("rank " + std::to_string(r) + " keeps too many");
+  }
   for (int from = 0; from < options_.ranks; ++from) {
     for (int to = 0; to < options_.ranks; ++to) CheckChannel(from, to);
   }

@@ -77,6 +77,7 @@ void World::DoOneJob(int rank) {
       return;
     case Work::kRestore:
       if (job.epoch == 0) {
+        rolling_ = true;
         at.participant->StartRollback();
       } else {
         Restore(rank, job.epoch, job.csn, rank != 0 && Chance(40));
@@ -88,6 +89,11 @@ void World::DoOneJob(int rank) {
 // The rank goes back to its checkpoint; `replaced`: as a new process.
 void World::Restore(int rank, std::uint32_t epoch, Csn csn, bool replaced) {
   Rank& at = At(rank);
+  if (alone_ >= 0 && rank != alone_) {  // a survivor
+    at.stopped = false;
+    at.participant->EnterEpoch(epoch, csn, nullptr);
+    return;
+  }
   if (csn != commit_record_) {
     Violated("rank " + std::to_string(rank) + " goes back to checkpoint " + std::to_string(csn) +
              " instead of " + std::to_string(commit_record_));
@@ -107,7 +113,8 @@ void World::Restore(int rank, std::uint32_t epoch, Csn csn, bool replaced) {
     saved.push_back({copy.source, 0, 1});
   }
   at.resend.clear();
-  if (options_.keeper == Keeper::kSender) {
+  at.dead = false;
+  if (alone_ < 0 && options_.keeper == Keeper::kSender) {
     for (int to = 0; to < options_.ranks; ++to) {
       CutRecord other;
       other.rank = to;
@@ -138,12 +145,76 @@ void World::Relaunch() {
   for (const Rank& rank : ranks_) epoch_ = std::max(epoch_, rank.participant->epoch() + 1);
   channels_.clear();
   busy_.clear();
-  rolling_ = false;
+  rolling_ = replay_ = false;
+  alone_ = -1;
   for (int r = 0; r < options_.ranks; ++r) {
     At(r).jobs.clear();
     Restore(r, epoch_, commit_record_, true);
   }
   ++result_.restarts;
+}
+
+// A process is gone. It alone goes back to the committed checkpoint and executes again what it did.
+void World::LoseOneRank() {
+  alone_ = 1 + static_cast<int>(random_() % static_cast<unsigned>(options_.ranks - 1));
+  rolling_ = true;
+  Rank& lost = At(alone_);
+  before_ = lost.state;
+  lost.dead = true;
+  lost.jobs.clear();
+  ++result_.alone;
+  At(0).participant->StartRollback();
+}
+
+// All are in the new epoch. The rank that went back sends anew what it had sent (it goes no
+// further) and gets from the logs what it had received. Whatever was under way on the old wire is
+// forgotten: what a channel lacks is sent again.
+void World::ReplayAndResend() {
+  replay_ = false;
+  Rank& at = At(alone_);
+  for (int peer = 0; peer < options_.ranks; ++peer) {
+    const auto p = static_cast<std::size_t>(peer);
+    Channel* channel = at.participant->ChannelOf(peer);
+    while (at.state.sent[p] < before_.sent[p]) {
+      ++at.state.sent[p];
+      at.participant->BeforeSend(channel);
+    }
+  }
+  for (int peer = 0; peer < options_.ranks; ++peer) {
+    const auto p = static_cast<std::size_t>(peer);
+    const auto me = static_cast<std::size_t>(alone_);
+    Rank& sender = At(peer);
+    for (const std::uint64_t number : before_.received[p]) {
+      if (at.state.received[p].contains(number)) continue;
+      if (peer != alone_ && number <= sender.trimmed[me]) {
+        return Violated("message " + std::to_string(number) + " of rank " + std::to_string(peer) +
+                        " can't be replayed to rank " + std::to_string(alone_));
+      }
+      const std::uint32_t word =
+          sender.participant->ResendWord(sender.participant->ChannelOf(alone_), number);
+      if (at.participant->OnMessage(at.participant->ChannelOf(peer), word) != Action::kDeliver) {
+        return Violated("a replayed message is not delivered");
+      }
+      at.state.received[p].insert(number);
+    }
+  }
+  alone_ = -1;
+  channels_.clear();
+  busy_.clear();
+  for (int from = 0; from < options_.ranks; ++from) {
+    for (int to = 0; to < options_.ranks; ++to) {
+      const std::uint64_t received = At(to).state.received[static_cast<std::size_t>(from)].size();
+      auto& again = At(from).resend;
+      again.erase(to);
+      for (std::uint64_t n = received + 1; n <= At(from).state.sent[static_cast<std::size_t>(to)];
+           ++n) {
+        if (n <= At(from).trimmed[static_cast<std::size_t>(to)]) {
+          return Violated("a message that was lost on the wire is not in the log any more");
+        }
+        again[to].push_back(n);
+      }
+    }
+  }
 }
 
 }  // namespace ftmpi::checkpoint::simulator
