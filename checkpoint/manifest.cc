@@ -107,6 +107,9 @@ const char* Invalid(const CheckpointAttributes& attributes, std::span<const Sect
   if (const char* why = Invalid(attributes)) return why;
   if (sections.size() > kMaximumSections) return "it has too many sections";
   if (datasets.size() > kMaximumDatasets) return "it has too many datasets";
+  if (!sections.empty() && (attributes.state & kStateImage) == 0) {
+    return "it has sections of memory and says that it holds no image";
+  }
   std::uint64_t end = 0;
   for (const Section& section : sections) {
     if (const char* why = Invalid(section)) return why;

@@ -153,8 +153,8 @@ TransferRequest MakeRequest(std::uint32_t operation, const CopyName& name, const
   request.csn = name.csn;
   request.length = length;
   request.rank = name.rank;
-  std::memcpy(request.secret, partner.secret.data(),
-              std::min(partner.secret.size(), sizeof request.secret));
+  std::copy_n(partner.secret.data(), std::min(partner.secret.size(), sizeof request.secret),
+              request.secret);
   return request;
 }
 
@@ -221,7 +221,7 @@ bool IsValid(const TransferRequest& request) {
 // Without telling by the time taken how much of it was right.
 bool IsSecret(const std::string& secret, const char (&given)[kMaximumSecret]) {
   char expected[kMaximumSecret] = {};
-  std::memcpy(expected, secret.data(), std::min(secret.size(), sizeof expected));
+  std::copy_n(secret.data(), std::min(secret.size(), sizeof expected), expected);
   unsigned char difference = secret.empty() ? 1 : 0;
   for (std::size_t i = 0; i < sizeof expected; ++i) {
     difference = static_cast<unsigned char>(difference | (expected[i] ^ given[i]));

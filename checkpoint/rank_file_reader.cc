@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cstdio>
 #include <cstring>
+#include <new>
 
 #include "checkpoint/kind_names.h"
 #include "checkpoint/store_error.h"
@@ -87,9 +88,15 @@ void RankFileReader::ReadAttributes() {
 
 void RankFileReader::FindDatasets() {
   std::vector<std::string> names;
+  // No exception may pass through HDF5, which is C.
   const auto add = [](hid_t, const char* name, const H5L_info_t* link, void* into) -> herr_t {
-    if (link->type == H5L_TYPE_HARD) static_cast<std::vector<std::string>*>(into)->push_back(name);
-    return 0;
+    if (link->type != H5L_TYPE_HARD) return 0;
+    try {
+      static_cast<std::vector<std::string>*>(into)->push_back(name);
+      return 0;
+    } catch (const std::bad_alloc&) {
+      return -1;
+    }
   };
   for (const char* name : {"in_transit", "dependency_vector"}) {
     if (HasLink(file_.get(), name)) names.emplace_back(name);

@@ -110,6 +110,9 @@ TEST(StoreManifest, SectionsDontOverlapAndACompleteFileListsNoPages) {
   EXPECT_NE(Invalid(attributes, sections, {}), nullptr);
   attributes.base_csn = 4;
   EXPECT_EQ(Invalid(attributes, sections, {}), nullptr);
+  attributes.state = kStateRegistered;
+  EXPECT_NE(Invalid(attributes, sections, {}), nullptr);
+  EXPECT_EQ(Invalid(attributes, {}, {}), nullptr);
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 // Copies on another node: two servers, each with a node-local directory of its own.
 #include <gmock/gmock.h>
+#include <poll.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -22,6 +23,17 @@ using testing::HasSubstr;
 
 class StorePartner : public testing::Test {
  protected:
+  // Until the servers have gone nobody may remove their directories.
+  void TearDown() override {
+    for (const auto& node : std::filesystem::directory_iterator(directory_.path())) {
+      const std::string socket = ServerSocketPath(node.path().string(), 0);
+      for (int tries = 0; tries < 1000 && std::filesystem::exists(socket); ++tries) {
+        poll(nullptr, 0, 10);
+      }
+      EXPECT_FALSE(std::filesystem::exists(socket)) << "the server outlives its job";
+    }
+  }
+
   ServerFacts Node(const std::string& name, const std::string& secret) {
     ServerFacts facts{directory_ / "job", directory_ / name, 0, secret};
     std::filesystem::create_directories(facts.job_directory);

@@ -262,5 +262,35 @@ TEST_F(EnvironmentTest, Paths) {
   EXPECT_EQ(DirectoryOf("/c"), "/");
 }
 
+TEST(Environment, AnUpdatableFileIsWrittenInAnyOrder) {
+  TemporaryDirectory directory;
+  Environment* environment = Environment::Posix();
+  const std::vector<std::byte> text{std::byte{'a'}, std::byte{'b'}, std::byte{'c'}};
+  const std::unique_ptr<UpdatableFile> file = environment->CreateUpdatable(directory / "file");
+  file->WriteAt(5, text);
+  file->WriteAt(1, text);
+  file->StartWriting(0, 8);
+  std::vector<std::byte> read(10, std::byte{'x'});
+  EXPECT_EQ(file->ReadAt(0, read), 8U);
+  file->Truncate(7);
+  file->Truncate(9);
+  file->Sync();
+  file->Close();
+  EXPECT_EQ(ReadBytes(directory / "file"),
+            (std::vector<char>{0, 'a', 'b', 'c', 0, 'a', 'b', 0, 0}));
+  EXPECT_THROW(environment->CreateUpdatable(directory / "file"), LogError);
+}
+
+TEST(Environment, OnlyAnEmptyDirectoryIsRemoved) {
+  TemporaryDirectory directory;
+  Environment* environment = Environment::Posix();
+  environment->MakeDirectory(directory / "one");
+  WriteBytes(directory / "one/file", {'x'});
+  EXPECT_THROW(environment->RemoveDirectory(directory / "one"), LogError);
+  environment->Remove(directory / "one/file");
+  environment->RemoveDirectory(directory / "one");
+  EXPECT_FALSE(environment->Exists(directory / "one"));
+}
+
 }  // namespace
 }  // namespace ftmpi::logging
