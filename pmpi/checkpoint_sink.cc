@@ -68,15 +68,16 @@ bool ServerSink::Put(const image::Image& image) {
   state.length = state_heap::BytesInUse();
   state.protection = PROT_READ | PROT_WRITE;
   state.kind = checkpoint::SectionKind::kOther;
-  std::snprintf(state.name, sizeof state.name, "%s", kStateSection);
+  std::snprintf(state.name, sizeof state.name, "%s", checkpoint_datasets::kStateSection);
   std::sort(sections.begin(), sections.end(),
             [](const Section& a, const Section& b) { return a.address < b.address; });
 
   std::vector<Dataset> datasets;
   for (const image::Blob& blob : image.blobs)
     AddDataset(&datasets, blob.name, blob.bytes.data(), blob.bytes.size(), ElementType::kByte);
-  AddDataset(&datasets, kCutDataset, cut_.data(), cut_.size(), ElementType::kByte);
-  AddDataset(&datasets, kStateDataset, &record_, sizeof record_ / 8, ElementType::kUint64);
+  AddDataset(&datasets, checkpoint_datasets::kCut, cut_.data(), cut_.size(), ElementType::kByte);
+  AddDataset(&datasets, checkpoint_datasets::kState, &record_, sizeof record_ / 8,
+             ElementType::kUint64);
 
   checkpoint::ServerConnection server;
   checkpoint::WriteAnswer answer;

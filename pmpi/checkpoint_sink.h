@@ -1,5 +1,4 @@
-// Where an image of this rank goes: the checkpoint server of the node. And the names of what the
-// engine adds to an image (checkpoint/FORMAT.md, "engine/...").
+// Where an image of this rank goes: the checkpoint server of the node.
 #pragma once
 
 #include <cstddef>
@@ -9,20 +8,11 @@
 
 #include "checkpoint/image/source.h"
 #include "checkpoint/section.h"
+#include "pmpi/checkpoint_datasets.h"
 
 namespace ftmpi::checkpoint_sink {
 
-inline constexpr char kCutDataset[] = "engine/cut";      // EncodeCut
-inline constexpr char kStateDataset[] = "engine/state";  // EngineRecord
-inline constexpr char kStateSection[] = "engine state";  // pmpi/state_heap.h
-
-// What a recovery must know of the rank without its memory.
-struct EngineRecord {
-  std::uint64_t interval;      // state interval of the rank
-  std::uint64_t stdout_taken;  // bytes of output that the program had written
-  std::uint64_t stderr_taken;
-};
-static_assert(sizeof(EngineRecord) == 24);
+using checkpoint_datasets::EngineRecord;
 
 class ServerSink;
 // Everything that Put needs, since that runs in a forked child. Ends the job when a path is too

@@ -1,3 +1,4 @@
+#include "checkpoint/image/process_role.h"
 #include "pmpi/companion_link.h"
 
 #include <dlfcn.h>
@@ -464,7 +465,9 @@ bool TakeOverAfterExec(Link* link) {
   link->companion_pid = static_cast<pid_t>(companion);
   link->rank_pid = getpid();
   g_link.store(link);
-  on_exit(&OnExit, nullptr);
+  // libc keeps handlers encrypted with the pointer guard, which changes when an image is restored:
+  // then CompanionWatchExit is called once it has.
+  if (image::CurrentRole() != image::Role::kRestore) CompanionWatchExit();
   return true;
 }
 
@@ -507,7 +510,7 @@ bool Start(std::string* error) {
   setenv(kRankPidVariable, std::to_string(getpid()).c_str(), 1);
   setenv(kChannelVariable,
          (std::to_string(link.channel) + ":" + std::to_string(link.companion_pid)).c_str(), 1);
-  on_exit(&OnExit, nullptr);
+  CompanionWatchExit();
   return true;
 }
 
@@ -658,6 +661,8 @@ bool StartCompanion(std::string* error) {
     return false;
   }
 }
+
+void CompanionWatchExit() { on_exit(&OnExit, nullptr); }
 
 bool CompanionRunning() { return ThisIsTheRank(TheLink()); }
 

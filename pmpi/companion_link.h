@@ -53,6 +53,9 @@ bool LooksLikeRank();
 // constructor calls it when LooksLikeRank(); MPI_Init calls it for every other rank, before it
 // prints anything. False: `error` says what failed and names the remedy; nothing was changed then.
 bool StartCompanion(std::string* error);
+// Tells the companion of exit() and its code. Called by StartCompanion, but in a process that is
+// about to be replaced by an image, where restart::BringUp does it.
+void CompanionWatchExit();
 // Whether a companion was started for this process.
 bool CompanionRunning();
 // Its pid, or 0 (e.g. to tell it from the program's own children).

@@ -485,7 +485,9 @@ std::uint32_t Csn() {
 }
 
 void BringUp(int* argc, char*** argv) {
+  const LibraryOpening opening;
   FTMPI_CHECK(WantsProtection());
+  CompanionWatchExit();
   int provided = MPI_THREAD_SINGLE;
   if (PMPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &provided) != MPI_SUCCESS)
     Fatal("MPI can't be started");
@@ -497,7 +499,7 @@ void GoOn() {
   saved_state::Load();
   const logging::ReplayLog& log = *g_restart_log;
   const std::optional<checkpoint::CutRecord> cut =
-      checkpoint::DecodeCut(FindBlob(checkpoint_sink::kCutDataset), g.size);
+      checkpoint::DecodeCut(FindBlob(checkpoint_datasets::kCut), g.size);
   if (!cut) Fatal("the checkpoint's cut record is damaged; use another checkpoint");
   g.interval = log.recovered_interval;
   engine::RenewPeers();

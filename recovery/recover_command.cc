@@ -1,4 +1,5 @@
 #include "recovery/recover_command.h"
+#include "recovery/checkpoint_choice.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -297,6 +298,8 @@ Examination Examine(const CommandOptions& options) {
   }
   examination.plan = MakePlan(job, examination.findings, examination.line,
                               PlaceRanks(before, usable), examination.lost_nodes);
+  ShowRemarks(options, ChooseCheckpoint(environment, options.job_directory, job,
+                                        examination.findings, examination.line, &examination.plan));
   CheckSamePoint(options, examination);
   return examination;
 }
@@ -307,6 +310,7 @@ int Relaunch(const CommandOptions& options, Examination* examination) {
   JobDescription* job = &examination->job;
   RelaunchOptions launch_options = LaunchOptions(options, examination->this_node);
   launch_options.epoch = plan.epoch;
+  if (!plan.ranks.empty()) launch_options.checkpoint_csn = plan.ranks.front().checkpoint_csn;
   std::vector<std::uint64_t> events;
   for (const PlanRank& each : plan.ranks) {
     launch_options.nodes.push_back(each.node_now);

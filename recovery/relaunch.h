@@ -24,8 +24,9 @@ struct RelaunchOptions {
   std::string this_node;           // where mpirun will run
   std::string job_directory;       // absolute
   std::uint32_t epoch = 0;         // that starts
-  std::string hostfile;            // path for the hostfile, if one is needed
-  Variables current;               // this process's environment
+  std::uint32_t checkpoint_csn = 0;  // that all ranks start from; 0: the initial state
+  std::string hostfile;              // path for the hostfile, if one is needed
+  Variables current;                 // this process's environment
 };
 
 struct Launch {

@@ -212,6 +212,10 @@ void CommitPlan(logging::Environment* environment, const std::string& job_direct
     log.payload_log_survives = each.payload_log_survives;
     log.stdout_released = each.stdout_released;
     log.stderr_released = each.stderr_released;
+    log.checkpoint_csn = each.checkpoint_csn;
+    log.checkpoint_interval = each.checkpoint_interval;
+    log.checkpoint_stdout = each.checkpoint_stdout;
+    log.checkpoint_stderr = each.checkpoint_stderr;
     log.determinants = line.ranks[index].determinants;
     logging::WriteReplayLog(
         environment, logging::JoinPath(temporary, logging::ReplayLogFileName(each.rank)), log);

@@ -28,6 +28,11 @@ struct PlanRank {
   std::uint64_t poll_failures = 0;    // polling calls that said no behind the last event
   std::uint64_t stdout_released = 0;  // bytes that were shown already
   std::uint64_t stderr_released = 0;
+  // The checkpoint that it starts from, as in its replay log; 0: the initial state.
+  std::uint32_t checkpoint_csn = 0;
+  std::uint64_t checkpoint_interval = 0;
+  std::uint64_t checkpoint_stdout = 0;
+  std::uint64_t checkpoint_stderr = 0;
 };
 
 struct ReplayPlan {

@@ -1,0 +1,21 @@
+// What the engine adds to an image of its process (checkpoint/FORMAT.md, "engine/..."): names and
+// layouts, for who writes and who reads them.
+#pragma once
+
+#include <cstdint>
+
+namespace ftmpi::checkpoint_datasets {
+
+inline constexpr char kCut[] = "engine/cut";             // checkpoint::EncodeCut
+inline constexpr char kState[] = "engine/state";         // EngineRecord, as 64-bit numbers
+inline constexpr char kStateSection[] = "engine state";  // pmpi/state_heap.h
+
+// What a recovery must know of the rank without its memory.
+struct EngineRecord {
+  std::uint64_t interval;      // state interval of the rank
+  std::uint64_t stdout_taken;  // bytes of output that the program had written, all of them shown
+  std::uint64_t stderr_taken;
+};
+static_assert(sizeof(EngineRecord) == 24);
+
+}  // namespace ftmpi::checkpoint_datasets
