@@ -24,6 +24,7 @@
 #include "pmpi/engine_state.h"
 #include "pmpi/image_obstacle.h"
 #include "pmpi/message.h"
+#include "pmpi/replay.h"
 #include "pmpi/restart.h"
 #include "pmpi/saved_state.h"
 
@@ -132,13 +133,24 @@ void ReleaseKept() {
   }
 }
 
-// Is there anything that an image can't hold and that only the program's going on can end?
+// A replay is under way: its end may be far off.
+bool Replaying() {
+  engine::DropFinishedReplay();
+  return g.replaying || !g.replay_peers.empty();
+}
+
+// Is there anything that an image can't hold and that ends with an answer from another rank?
 bool MustWait() {
-  if (g.replaying || !g.replay_peers.empty() || !g.held_peers.empty()) return true;
-  for (const Peer* peer : g.known_peers) {
-    if (!peer->synchronous.empty() || !peer->matched_early.empty() || peer->replay) return true;
-  }
-  return false;
+  if (!g.held_peers.empty()) return true;
+  return std::any_of(g.known_peers.begin(), g.known_peers.end(), [](const Peer* peer) {
+    return !peer->synchronous.empty() || !peer->matched_early.empty();
+  });
+}
+
+void GiveUp(Csn csn) {
+  g_wanted = false;
+  g_checkpoints->participant->OnTentativeTaken(csn, false);
+  ReleaseKept();
 }
 
 void LookAfterWriter() {
@@ -292,15 +304,26 @@ void TryCut() {
     g_wanted = false;
     return;
   }
-  // A second image waits for the first one's end.
-  if (MustWait() || g_checkpoints->writer != 0) return;
-  g_wanted = false;
-  engine::PullUnexpected();
-  if (g_checkpoints->participant->due() != csn) return;  // given up meanwhile
-  if (MustWait()) {
-    g_wanted = true;
+  if (Replaying()) {
+    GiveUp(csn);
     return;
   }
+  // A second image waits for the first one's end.
+  const auto blocked = [] { return MustWait() || g_checkpoints->writer != 0; };
+  bool wait = blocked();
+  if (!wait) {
+    g_wanted = false;
+    engine::PullUnexpected();
+    if (g_checkpoints->participant->due() != csn) return;  // given up meanwhile
+    g_wanted = true;
+    wait = blocked();
+  }
+  if (wait) {
+    // The answer that is waited for may come behind what is kept back.
+    if (!g_checkpoints->kept.empty()) GiveUp(csn);
+    return;
+  }
+  g_wanted = false;
   Record(csn);
   ReleaseKept();
 }

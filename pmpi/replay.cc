@@ -126,6 +126,20 @@ bool ReplaySend(Peer* peer, Request* request, std::uint64_t bytes) {
   return true;
 }
 
+void DropFinishedReplay() {
+  for (std::size_t n = 0; n < g.replay_peers.size();) {
+    Peer* peer = g.replay_peers[n];
+    const ReplayChannel& channel = *peer->replay;
+    if (channel.pushed < channel.positions.size() || peer->last_ssn < channel.program.size() ||
+        !channel.schedule.empty()) {
+      ++n;
+      continue;
+    }
+    peer->replay.reset();
+    g.replay_peers.erase(g.replay_peers.begin() + static_cast<std::ptrdiff_t>(n));
+  }
+}
+
 bool PushReplay() {
   bool did = false;
   for (Peer* peer : g.replay_peers) {

@@ -23,6 +23,9 @@ void IndexPayloadLog(const CountOf& received_at, const CountOf& sent_at);
 // everything up to it is on its way.
 bool ReplaySend(Peer* peer, Request* request, std::uint64_t bytes);
 
+// Forgets the channels whose messages have all been sent again and compared.
+void DropFinishedReplay();
+
 // Sends logged records as far as the windows allow. True: something was sent.
 bool PushReplay();
 

@@ -142,6 +142,8 @@ class Campaign:
         exports = {**scratch.variables(), **(variables or {})} if mode else None
         if mode and self.options.failure_unit:
             exports["FT_FAILURE_UNIT"] = self.options.failure_unit
+        if mode and self.options.checkpoints:
+            exports |= {"FT_STATE": "image", "FT_CKPT_INTERVAL": str(self.options.checkpoints)}
         command = mpi_jobs.mpirun(
             program.np, self.build.program(program.name), self.arguments(program), mode, self.build.library, exports)
         stdin = None
@@ -180,10 +182,12 @@ class Campaign:
 
     def report(self, key, case, scratch, last, program, outcomes):
         """Checks a finished case and counts it."""
-        row = self.rows.setdefault(key, {"runs": 0, "killed": 0, "recoveries": 0, "failed": 0})
+        row = self.rows.setdefault(key, {"runs": 0, "killed": 0, "recoveries": 0, "checkpoints": 0, "failed": 0})
         row["runs"] += 1
         row["killed"] += sum(len(o.killed) for o in outcomes) + (key[2] == "inject" and len(outcomes) > 1)
         row["recoveries"] += len(outcomes) - 1
+        row["checkpoints"] += sum(re.search(rb"^ +0 .* checkpoint \d+ ", o.stderr, re.M) is not None
+                                  for o in outcomes[1:])
         stdout = b"".join(o.stdout for o in outcomes)
         stderr = b"".join(o.stderr for o in outcomes)
         try:
@@ -254,10 +258,10 @@ class Campaign:
                 if sys.stderr.isatty():
                     print(f"\r\033[K{name} {mode} {kind} {number + 1}/{options.runs}", end="", file=sys.stderr,
                           flush=True)
-        print(f"\n{'program':18}{'mode':13}{'kind':8}{'runs':>6}{'killed':>8}{'recoveries':>12}{'failed':>8}")
+        print(f"\n{'program':18}{'mode':13}{'kind':8}{'runs':>6}{'killed':>8}{'recoveries':>12}{'of a ckpt':>11}{'failed':>8}")
         for key, row in self.rows.items():
             print(f"{key[0]:18}{key[1]:13}{key[2]:8}{row['runs']:6}{row['killed']:8}{row['recoveries']:12}"
-                  f"{row['failed']:8}")
+                  f"{row['checkpoints']:11}{row['failed']:8}")
         killed = sum(row["killed"] for row in self.rows.values())
         print(f"{killed} ranks killed in {time.monotonic() - start:.0f} s\n{self.passed} passed, {self.failed} failed")
         if killed == 0:
@@ -276,6 +280,8 @@ def main():
     parser.add_argument("--case", type=int, help="only this one")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
     parser.add_argument("--failure-unit", choices=("node", "rank"))
+    parser.add_argument("--checkpoints", type=float, metavar="SECONDS",
+                        help="process images, a checkpoint every so many seconds")
     parser.add_argument("--timeout", type=float, default=120.0, help="seconds for one incarnation")
     return Campaign(parser.parse_args()).run()
 
