@@ -22,6 +22,7 @@
 #include "pmpi/companion_link.h"
 #include "pmpi/engine.h"
 #include "pmpi/engine_state.h"
+#include "pmpi/events.h"
 #include "pmpi/image_obstacle.h"
 #include "pmpi/message.h"
 #include "pmpi/replay.h"
@@ -170,6 +171,9 @@ void Record(Csn csn) {
   static checkpoint_sink::ServerSink* sink = nullptr;  // nothing of the process on the stack
   static pid_t writer = 0;
   {
+    // Answers that said no are an event of their own now: the restored rank's next ones are counted
+    // from here.
+    events::FlushPollFailures();
     std::fflush(nullptr);
     SyncOutput();
     const checkpoint::CutRecord cut = g_checkpoints->participant->Cut();

@@ -265,10 +265,13 @@ FTMPI_EXPORT int MPI_Waitany(int count, MPI_Request* requests, int* index, MPI_S
     default:
       break;
   }
-  const Poll poll = events::BeginPoll();
+  Poll poll = events::BeginPoll();
+  int found = -1;
+  while (poll.answer == PollAnswer::kLive &&
+         !events::WaitLive([&] { return (found = FirstComplete(count, requests)) >= 0; })) {
+    poll = events::BeginPollAgain();
+  }
   if (poll.answer == PollAnswer::kLive) {
-    int found = -1;
-    engine::WaitUntil([&] { return (found = FirstComplete(count, requests)) >= 0; });
     *index = found;
     events::PollYes(poll, found);
   } else {
@@ -295,12 +298,15 @@ FTMPI_EXPORT int MPI_Waitsome(int incount, MPI_Request* requests, int* outcount,
     default:
       break;
   }
-  const Poll poll = events::BeginPoll();
+  Poll poll = events::BeginPoll();
+  while (poll.answer == PollAnswer::kLive &&
+         !events::WaitLive([&] { return FirstComplete(incount, requests) >= 0; })) {
+    poll = events::BeginPollAgain();
+  }
   if (poll.answer != PollAnswer::kLive) {
     return FinishSome(ReplayedSome(poll, incount, requests, "MPI_Waitsome"), requests, outcount,
                       indices, statuses, "MPI_Waitsome");
   }
-  engine::WaitUntil([&] { return FirstComplete(incount, requests) >= 0; });
   return FinishSome(CompleteSome(poll, incount, requests), requests, outcount, indices, statuses,
                     "MPI_Waitsome");
 }

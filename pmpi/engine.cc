@@ -81,6 +81,7 @@ FTMPI_SAVED Request* g_free_requests = nullptr;
 
 int Rank() { return g.rank; }
 int Size() { return g.size; }
+std::uint16_t Epoch() { return g.epoch; }
 
 Request* NewRequest(RequestKind kind, Communicator* communicator) {
   Request* request = g_free_requests;

@@ -44,6 +44,8 @@ namespace engine {
 // World rank and size of this process.
 int Rank();
 int Size();
+// Recovery epoch; changes within a wait when the process is restored from an image in it.
+std::uint16_t Epoch();
 // Lowest world rank on the same node as a rank. From MPI_Init on.
 int NodeLeader(int world_rank);
 

@@ -197,6 +197,16 @@ bool BeginProbe(std::uint64_t* ordinal, int* source, std::uint64_t* ssn) {
   return true;
 }
 
+Poll BeginPollAgain() {
+  --g.poll_ordinal;
+  return BeginPoll();
+}
+
+bool BeginProbeAgain(std::uint64_t* ordinal, int* source, std::uint64_t* ssn) {
+  --g.probe_ordinal;
+  return BeginProbe(ordinal, source, ssn);
+}
+
 void ProbeFound(std::uint64_t ordinal, int source, std::uint64_t ssn) {
   FlushPollFailures();
   RecordEvent(EventKind::kProbe, ordinal, source, ssn, 0, -1);

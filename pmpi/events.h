@@ -6,6 +6,7 @@
 
 #include "logging/replay_log.h"
 #include "logging/wire_header.h"
+#include "pmpi/engine.h"
 #include "pmpi/match_queue.h"
 #include "pmpi/request.h"
 
@@ -33,6 +34,18 @@ bool NextMore(const Poll& poll, int* index);
 // --- blocking wildcard probes
 // --------------------------------------------------------------------- Counts one. True: replayed,
 // it found (source, ssn). False: live, report with ProbeFound.
+// Waits for what a live answer needs. False: meanwhile the process was restored from an image, so
+// that the replay may have the answer: the call is to begin its poll or probe again.
+template <typename Done>
+bool WaitLive(Done done) {
+  const std::uint16_t epoch = engine::Epoch();
+  engine::WaitUntil([&] { return engine::Epoch() != epoch || done(); });
+  return engine::Epoch() == epoch;
+}
+// The same poll or probe, after WaitLive said no.
+Poll BeginPollAgain();
+bool BeginProbeAgain(std::uint64_t* ordinal, int* source, std::uint64_t* ssn);
+
 bool BeginProbe(std::uint64_t* ordinal, int* source, std::uint64_t* ssn);
 void ProbeFound(std::uint64_t ordinal, int source, std::uint64_t ssn);
 

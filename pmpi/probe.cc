@@ -89,7 +89,9 @@ UnexpectedMessage* AwaitProbe(const Sought& sought) {
   int source = -1;
   std::uint64_t ssn = 0;
   if (events::BeginProbe(&ordinal, &source, &ssn)) return AwaitMessage(sought, source, ssn);
-  engine::WaitUntil([&] { return (found = Find(sought)) != nullptr; });
+  while (!events::WaitLive([&] { return (found = Find(sought)) != nullptr; })) {
+    if (events::BeginProbeAgain(&ordinal, &source, &ssn)) return AwaitMessage(sought, source, ssn);
+  }
   events::ProbeFound(ordinal, found->source, found->header.ssn);
   return found;
 }
