@@ -68,6 +68,7 @@ struct Checkpoints {
   Csn writing = 0;
   bool discarded = false;  // ... which nobody wants any more
   bool stopped = false;
+  bool obstacle_said = false;
 };
 Checkpoints* g_checkpoints = nullptr;
 
@@ -87,10 +88,13 @@ class EngineHost : public checkpoint::CoordinationHost {
       return;
     }
     if (const char* reason = image_obstacle::Found()) {
-      Message(
-          "checkpoint %u can't be taken: %s; the job goes on, and is recovered from its last "
-          "checkpoint or from its beginning",
-          csn, reason);
+      if (!g_checkpoints->obstacle_said) {
+        Message(
+            "no checkpoint can be taken: %s; the job goes on, and is recovered from its last "
+            "checkpoint or from its beginning",
+            reason);
+      }
+      g_checkpoints->obstacle_said = true;
       g_checkpoints->participant->OnTentativeTaken(csn, false);
       return;
     }
@@ -115,7 +119,7 @@ class EngineHost : public checkpoint::CoordinationHost {
     g_checkpoints->participant->OnCommitRecorded(csn, done);
   }
   void Finished(const CheckpointOutcome& outcome) override {
-    if (outcome.committed) return;
+    if (outcome.committed || g_checkpoints->stopped || g_checkpoints->obstacle_said) return;
     Message("checkpoint %u was given up: %s; the job goes on", outcome.csn, outcome.why.c_str());
   }
   void RollBack(std::uint32_t epoch, Csn /*csn*/) override {

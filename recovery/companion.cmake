@@ -6,7 +6,8 @@ target_link_libraries(ftmpi_job_directory PUBLIC ftmpi_flags PRIVATE nlohmann_js
 
 add_library(ftmpi_companion STATIC companion.cc companion_end.cc companion_ending.cc companion_flusher.cc
             companion_gate.cc companion_held_output.cc companion_job.cc companion_stdin.cc)
-target_link_libraries(ftmpi_companion PUBLIC ftmpi_job_directory ftmpi_logging Threads::Threads)
+target_link_libraries(ftmpi_companion PUBLIC ftmpi_job_directory ftmpi_logging Threads::Threads
+                      PRIVATE ftmpi_checkpoint_files)
 
 add_executable(mpi-ft-companion mpi_ft_companion.cc)
 target_link_libraries(mpi-ft-companion PRIVATE ftmpi_companion)

@@ -16,6 +16,9 @@
 #include <map>
 #include <vector>
 
+#include "checkpoint/deletion.h"
+#include "logging/environment.h"
+#include "logging/log_error.h"
 #include "logging/payload_log_format.h"
 
 namespace ftmpi::recovery {
@@ -229,6 +232,10 @@ void RemoveLocalFiles(const CompanionFactsChecked& facts) {
       Remove(facts.local_directory + "/" + name);
     }
   }
+  // Of the checkpoint server, which is about to end too.
+  for (const std::string& name : NamesIn(facts.local_directory)) {
+    if (name.starts_with("checkpoint-server-")) Remove(facts.local_directory + "/" + name);
+  }
   RemoveSpilled(facts);
   rmdir(facts.local_directory.c_str());
 }
@@ -263,6 +270,11 @@ void RemoveJobFiles(const CompanionFactsChecked& facts, const JobDescription& jo
       if (IsRankFile(name)) Remove(directory + "/" + name);
     }
     rmdir(directory.c_str());
+  }
+  try {
+    checkpoint::DeleteAllCheckpoints(logging::Environment::Posix(), root);
+  } catch (const logging::LogError&) {
+    // Something of the user's is among them: it stays, and the directory with it.
   }
   Remove(StdinLogPath(root));
   Remove(JobFilePath(root));

@@ -56,12 +56,14 @@ size_t LibcUsableSize(void* block) {
 using namespace ftmpi::image;  // NOLINT(google-build-using-namespace)
 
 FTMPI_INTERPOSE void* malloc(size_t size) {
+  if (__builtin_expect(g_memory_is_libcs, 1)) return __libc_malloc(size);
   if (capture_heap::Started()) return OrOutOfMemory(capture_heap::Allocate(size, 16));
   if (!ToArena()) return __libc_malloc(size);
   return OrOutOfMemory(arena::Allocate(size));
 }
 
 FTMPI_INTERPOSE void* calloc(size_t count, size_t size) {
+  if (__builtin_expect(g_memory_is_libcs, 1)) return __libc_calloc(count, size);
   size_t bytes = 0;
   if (__builtin_mul_overflow(count, size, &bytes)) {
     errno = ENOMEM;
@@ -73,6 +75,10 @@ FTMPI_INTERPOSE void* calloc(size_t count, size_t size) {
 }
 
 FTMPI_INTERPOSE void free(void* block) {
+  if (__builtin_expect(g_memory_is_libcs, 1)) {
+    __libc_free(block);
+    return;
+  }
   if (block == nullptr || capture_heap::Started()) return;
   const int error = errno;
   if (InArena(block)) {
@@ -90,6 +96,7 @@ FTMPI_INTERPOSE size_t malloc_usable_size(void* block) {
 }
 
 FTMPI_INTERPOSE void* realloc(void* block, size_t size) {
+  if (__builtin_expect(g_memory_is_libcs, 1)) return __libc_realloc(block, size);
   if (block == nullptr) return malloc(size);
   if (capture_heap::Started()) {
     void* copy = capture_heap::Allocate(size, 16);

@@ -8,6 +8,9 @@
 #include "checkpoint/image/arena.h"
 
 namespace ftmpi::image {
+
+bool g_memory_is_libcs = false;
+
 namespace {
 
 Role g_role = Role::kUndecided;
@@ -80,6 +83,7 @@ Role CurrentRole() {
     if (g_failure != nullptr) role = Role::kInert;
   }
   g_role = role;
+  g_memory_is_libcs = role == Role::kInert;
   return role;
 }
 

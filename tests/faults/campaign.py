@@ -266,6 +266,9 @@ class Campaign:
         print(f"{killed} ranks killed in {time.monotonic() - start:.0f} s\n{self.passed} passed, {self.failed} failed")
         if killed == 0:
             print("nothing was killed: this says nothing")
+        if options.checkpoints and not any(row["checkpoints"] for row in self.rows.values()):
+            print("no recovery started from a checkpoint: this says nothing of them")
+            return 1
         return 1 if self.failed or not killed else 0
 
 

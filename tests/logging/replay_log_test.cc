@@ -26,6 +26,10 @@ class ReplayLogTest : public ::testing::Test {
     log.payload_log_survives = true;
     log.stdout_released = 1000;
     log.stderr_released = 2000;
+    log.checkpoint_csn = 7;
+    log.checkpoint_interval = count / 2;
+    log.checkpoint_stdout = 900;
+    log.checkpoint_stderr = 1900;
     for (std::uint64_t i = 1; i <= count; ++i) {
       Determinant determinant;
       determinant.rank = 5;
@@ -48,6 +52,10 @@ class ReplayLogTest : public ::testing::Test {
     EXPECT_EQ(a.payload_log_survives, b.payload_log_survives);
     EXPECT_EQ(a.stdout_released, b.stdout_released);
     EXPECT_EQ(a.stderr_released, b.stderr_released);
+    EXPECT_EQ(a.checkpoint_csn, b.checkpoint_csn);
+    EXPECT_EQ(a.checkpoint_interval, b.checkpoint_interval);
+    EXPECT_EQ(a.checkpoint_stdout, b.checkpoint_stdout);
+    EXPECT_EQ(a.checkpoint_stderr, b.checkpoint_stderr);
     EXPECT_EQ(a.determinants, b.determinants);
   }
 
@@ -63,7 +71,7 @@ TEST_F(ReplayLogTest, RoundTrip) {
     log.payload_log_survives = count != 1;
     WriteReplayLog(environment_, path_, log);
     ExpectSame(ReadReplayLog(environment_, path_), log);
-    EXPECT_EQ(ReadBytes(path_).size(), 88 + 40 * count + 8);
+    EXPECT_EQ(ReadBytes(path_).size(), 112 + 40 * count + 8);
   }
   EXPECT_THAT(directory_.Names(), ElementsAre("rank-5.replay"));
 }
@@ -134,9 +142,9 @@ TEST_F(ReplayLogTest, MissingAndForeignFiles) {
   EXPECT_THAT(ErrorOf([&] { ReadReplayLog(environment_, path_); }), HasSubstr("is no replay log"));
   WriteReplayLog(environment_, path_, Example(1));
   std::vector<char> bytes = ReadBytes(path_);
-  bytes[8] = 2;
+  bytes[8] = 3;
   WriteBytes(path_, bytes);
-  EXPECT_THAT(ErrorOf([&] { ReadReplayLog(environment_, path_); }), HasSubstr("version 2"));
+  EXPECT_THAT(ErrorOf([&] { ReadReplayLog(environment_, path_); }), HasSubstr("version 3"));
 }
 
 TEST_F(ReplayLogTest, AFailedWriteLeavesTheOldLog) {

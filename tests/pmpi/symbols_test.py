@@ -3,7 +3,8 @@
 
 - Every MPI function of the installed mpi.h, and every C function that the MPI library itself exports,
   has an entry point in libftmpi.so.
-- It exports nothing else but ftmpi's own C interface (FT_*) and the start of MPI in Fortran.
+- It exports nothing else but ftmpi's own C interface (FT_*), the start of MPI in Fortran, and the libc
+  functions that process images need.
 - It needs the MPI library and libc (with libm and the dynamic loader, parts of glibc) alone.
 
 With --self-test the script checks that it finds each of these faults in small libraries made for it.
@@ -20,6 +21,17 @@ FORTRAN = {
     "mpi_init", "mpi_init_", "mpi_init__", "MPI_INIT", "MPI_Init_f", "MPI_Init_f08", "mpi_init_f08_",
     "mpi_init_thread", "mpi_init_thread_", "mpi_init_thread__", "MPI_INIT_THREAD", "MPI_Init_thread_f",
     "MPI_Init_thread_f08", "mpi_init_thread_f08_",
+}
+# What stands in the place of libc's, for process images (checkpoint/image/IMAGE.md).
+IMAGE = {
+    "__libc_start_main", "malloc", "calloc", "realloc", "reallocarray", "free", "malloc_usable_size",
+    "memalign", "aligned_alloc", "posix_memalign", "valloc", "pvalloc", "mmap", "mmap64", "munmap",
+    "mremap", "sbrk", "brk", "dlopen", "dlsym", "dlclose", "__cxa_atexit", "__cxa_finalize",
+    "__cxa_thread_atexit_impl", "pthread_create", "pthread_join", "pthread_detach", "pthread_key_create",
+    "pthread_key_delete", "strtok", "open", "open64", "openat", "openat64", "creat", "creat64", "socket",
+    "accept", "accept4", "pipe", "pipe2", "socketpair", "dup", "dup2", "dup3", "fcntl", "fcntl64", "close",
+    "epoll_create", "epoll_create1", "eventfd", "timerfd_create", "signalfd", "inotify_init",
+    "inotify_init1", "memfd_create",
 }
 NEEDED = re.compile(r"libmpi\.so\.\d+|libc\.so\.6|libm\.so\.6|ld-linux[\w-]*\.so\.\d+")
 # Symbols of the MPI library that look like C functions of the interface and are constants.
@@ -63,7 +75,7 @@ def faults(wanted, library, tools):
     have = set(exported(tools.nm, library))
     for name in sorted(wanted - have):
         found.append(f"{name} has no entry point")
-    for name in sorted(have - wanted - FORTRAN):
+    for name in sorted(have - wanted - FORTRAN - IMAGE):
         if not name.startswith("FT_"):
             found.append(f"{name} is exported, but does not belong to the interface")
     for name in sorted(FORTRAN - have):
