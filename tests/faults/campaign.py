@@ -223,7 +223,12 @@ class Campaign:
             outcomes = [self.run_program(program, mode, scratch, kills, variables,
                                          None if early else scratch.job / DESCRIPTION)]
             again = 2 if kind == "again" else 0
-            while outcomes[-1].code not in (0, None) and len(outcomes) < 6:
+            while len(outcomes) < 6:
+                # A process that is killed inside MPI_Init can make Open MPI's launcher hang, with the library and
+                # without: the user ends it.
+                early = not (scratch.job / DESCRIPTION).exists() and b"lost before MPI_Init" in outcomes[-1].stderr
+                if outcomes[-1].code == 0 or (outcomes[-1].code is None and not early):
+                    break
                 if not (scratch.job / DESCRIPTION).exists():
                     # Lost before MPI_Init had finished: nothing was done, the user starts it again, in new
                     # directories (or as here in emptied ones).
