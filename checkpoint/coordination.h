@@ -31,7 +31,8 @@ namespace ftmpi::checkpoint {
 using Csn = std::uint32_t;
 inline constexpr Csn kMaximumCoordinatedCsn = (Csn{1} << 30) - 1;
 inline constexpr std::uint32_t kStatusBit = std::uint32_t{1} << 31;
-inline constexpr std::uint32_t kWordMask = kStatusBit | kMaximumCoordinatedCsn;  // bit 30 is the engine's
+inline constexpr std::uint32_t kWordMask =
+    kStatusBit | kMaximumCoordinatedCsn;  // bit 30 is the engine's
 
 enum class Transit : std::uint8_t {
   kMtv = 1,  // mechanism 1: message transit vectors

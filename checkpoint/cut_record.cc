@@ -82,8 +82,8 @@ std::optional<CutRecord> DecodeCut(std::span<const std::byte> in, int size) {
   std::uint64_t rank = 0;
   std::uint64_t count = 0;
   if (!GetVarint(&in, &epoch) || epoch > ~std::uint32_t{0} || !GetVarint(&in, &csn) ||
-      csn > kMaximumCoordinatedCsn || !GetVarint(&in, &rank) || rank >= ranks || !GetVarint(&in, &count) ||
-      count > in.size() / 3) {
+      csn > kMaximumCoordinatedCsn || !GetVarint(&in, &rank) || rank >= ranks ||
+      !GetVarint(&in, &count) || count > in.size() / 3) {
     return std::nullopt;
   }
   CutRecord record;

@@ -35,8 +35,8 @@ struct WireHeader {
   std::uint8_t reserved0;
   std::int32_t tag;
   std::uint64_t communicator;
-  std::uint64_t ssn;             // send sequence number on this channel, from 1; for kFlagSchedule the
-                                 // number of the message within (communicator, tag) on this channel
+  std::uint64_t ssn;  // send sequence number on this channel, from 1; for kFlagSchedule the
+                      // number of the message within (communicator, tag) on this channel
   std::uint64_t payload_length;  // bytes
   std::uint64_t interval;        // the sender's state interval index
   std::int32_t source_rank;      // the sender's rank in the communicator

@@ -27,8 +27,8 @@ std::string RoleMark(Role role);
 // True if the mark is that of another process: this one is a child of a rank.
 bool IsChildOfMarked();
 
-// True once the process is known to get no image: all memory is libc's then, as without the library.
-// Looked at first by malloc and its kin.
+// True once the process is known to get no image: all memory is libc's then, as without the
+// library. Looked at first by malloc and its kin.
 extern bool g_memory_is_libcs;
 
 // Allocates nothing; may be called at any time.
