@@ -67,22 +67,13 @@ std::uint32_t g_same_node_inline = 0;
 std::uint32_t g_other_node_inline = 0;
 std::vector<int> g_node_of;  // lowest world rank on the same node, by world rank
 
-// The value of an Open MPI parameter through MPI's tool interface; 0 if there is none.
-std::uint64_t ToolVariable(const char* name) {
-  int provided = 0;
-  if (PMPI_T_init_thread(MPI_THREAD_SINGLE, &provided) != MPI_SUCCESS) return 0;
-  std::uint64_t value[64] = {0};
-  int index = 0;
-  if (PMPI_T_cvar_get_index(name, &index) == MPI_SUCCESS) {
-    MPI_T_cvar_handle handle;
-    int count = 0;
-    if (PMPI_T_cvar_handle_alloc(index, nullptr, &handle, &count) == MPI_SUCCESS) {
-      if (count > 1 || PMPI_T_cvar_read(handle, value) != MPI_SUCCESS) value[0] = 0;
-      PMPI_T_cvar_handle_free(&handle);
-    }
-  }
-  PMPI_T_finalize();
-  return value[0];
+// An eager limit as mpirun hands it to the ranks (--mca, or the user's environment). 0: not set
+// there. MPI's tool interface would know those of configuration files too, but its start opens all
+// of Open MPI's components anew, which takes longer than MPI_Init; a wrong limit costs speed and no
+// more.
+std::uint64_t EagerLimit(const char* name) {
+  const char* text = std::getenv(name);
+  return text == nullptr ? 0 : std::strtoull(text, nullptr, 10);
 }
 
 std::uint32_t InlineLimit(std::uint64_t eager_limit, std::uint64_t otherwise) {
@@ -208,8 +199,8 @@ void StartWire() {
   const char* btl = std::getenv("OMPI_MCA_btl");
   const bool shared_memory =
       btl == nullptr || std::strstr(btl, "vader") != nullptr || btl[0] == '^';
-  const std::uint32_t tcp = InlineLimit(ToolVariable("btl_tcp_eager_limit"), 65536);
-  const std::uint32_t vader = InlineLimit(ToolVariable("btl_vader_eager_limit"), 4096);
+  const std::uint32_t tcp = InlineLimit(EagerLimit("OMPI_MCA_btl_tcp_eager_limit"), 65536);
+  const std::uint32_t vader = InlineLimit(EagerLimit("OMPI_MCA_btl_vader_eager_limit"), 4096);
   g_same_node_inline = shared_memory ? vader : tcp;
   g_other_node_inline = tcp;
 
