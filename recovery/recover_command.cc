@@ -298,8 +298,12 @@ Examination Examine(const CommandOptions& options) {
   }
   examination.plan = MakePlan(job, examination.findings, examination.line,
                               PlaceRanks(before, usable), examination.lost_nodes);
-  ShowRemarks(options, ChooseCheckpoint(environment, options.job_directory, job,
-                                        examination.findings, examination.line, &examination.plan));
+  // A checkpoint that is passed over is work that is done again: that is always said.
+  for (const std::string& remark :
+       ChooseCheckpoint(environment, options.job_directory, job, examination.findings,
+                        examination.line, &examination.plan)) {
+    Say(remark);
+  }
   CheckSamePoint(options, examination);
   return examination;
 }
