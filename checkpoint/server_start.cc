@@ -1,6 +1,5 @@
 #include "checkpoint/server_start.h"
 
-#include <dlfcn.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -9,37 +8,19 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <climits>
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
 #include <string_view>
 #include <vector>
 
+#include "logging/installed_programs.h"
+
 namespace ftmpi::checkpoint {
 namespace {
 
 constexpr int kStartMilliseconds = 30000;
 constexpr int kLowestDescriptor = 10;  // above all targets of the spawn
-
-bool ProgramPath(std::string* path, std::string* error) {
-  Dl_info info{};
-  char resolved[PATH_MAX];
-  if (dladdr(reinterpret_cast<const void*>(&ProgramPath), &info) == 0 ||
-      info.dli_fname == nullptr) {
-    *error = "ftmpi can't find out where it is installed";
-    return false;
-  }
-  const char* own = std::strchr(info.dli_fname, '/') != nullptr ? info.dli_fname : "/proc/self/exe";
-  if (realpath(own, resolved) == nullptr) {
-    *error = std::string(own) + ": " + std::strerror(errno);
-    return false;
-  }
-  *path = resolved;
-  path->resize(path->rfind('/'));
-  *path += "/ftmpi/mpi-ft-checkpoint-server";
-  return true;
-}
 
 // No LD_PRELOAD: neither ftmpi nor the program's own libraries belong into the server.
 std::vector<char*> ServerEnvironment(char* secret) {
@@ -161,7 +142,10 @@ std::string LocalStoreDirectory(const std::string& local_directory) {
 bool StartCheckpointServer(const ServerFacts& facts, const std::string& program,
                            std::uint16_t* port, std::string* error) {
   std::string path = program;
-  if (path.empty() && !ProgramPath(&path, error)) return false;
+  if (path.empty()) {
+    if (!logging::InstalledPrograms(&path, error)) return false;
+    path += "/mpi-ft-checkpoint-server";
+  }
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) {
     *error =

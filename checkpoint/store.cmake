@@ -5,7 +5,7 @@ find_package(PkgConfig REQUIRED)
 pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)
 
 add_library(ftmpi_checkpoint_client STATIC manifest.cc server_client.cc server_start.cc socket_address.cc)
-target_link_libraries(ftmpi_checkpoint_client PUBLIC ftmpi_flags ${CMAKE_DL_LIBS})
+target_link_libraries(ftmpi_checkpoint_client PUBLIC ftmpi_flags ftmpi_logging ${CMAKE_DL_LIBS})
 
 # Names, deletion and seals: all that can be known of checkpoint files without HDF5.
 add_library(ftmpi_checkpoint_files STATIC checkpoint_directory.cc deletion.cc sealed_file.cc)

@@ -1,7 +1,6 @@
 #include "pmpi/checkpointing.h"
 
 #include <mpi.h>
-#include <time.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -18,6 +17,7 @@
 #include "checkpoint/image/image_error.h"
 #include "checkpoint/server_client.h"
 #include "checkpoint/server_start.h"
+#include "logging/environment.h"
 #include "pmpi/checkpoint_sink.h"
 #include "pmpi/companion_link.h"
 #include "pmpi/engine.h"
@@ -43,15 +43,6 @@ using engine::g;
 using engine::Peer;
 using logging::MessageKind;
 using logging::WireHeader;
-
-constexpr std::uint64_t kSecond = 1'000'000'000;
-
-std::uint64_t Now() {
-  timespec time{};
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return static_cast<std::uint64_t>(time.tv_sec) * kSecond +
-         static_cast<std::uint64_t>(time.tv_nsec);
-}
 
 // A message from a rank that has made its cut already, kept back until ours is made.
 struct KeptMessage {
@@ -128,6 +119,12 @@ class EngineHost : public checkpoint::CoordinationHost {
   void RollbackFinished(std::uint32_t /*epoch*/, const std::vector<int>& /*missing*/) override {}
 };
 EngineHost g_host;
+
+checkpoint::Channel* ChannelOf(Peer* peer) {
+  if (peer->channel == nullptr)
+    peer->channel = g_checkpoints->participant->ChannelOf(peer->world_rank);
+  return peer->channel;
+}
 
 // Takes in what was kept back.
 void ReleaseKept() {
@@ -234,11 +231,7 @@ void Start(const JobNames& names, std::uint32_t csn) {
   EngineLock::watched = true;
 }
 
-void Restore(const checkpoint::CutRecord& cut) {
-  g_checkpoints->participant->Restore(cut);
-  for (Peer* peer : g.known_peers)
-    peer->channel = g_checkpoints->participant->ChannelOf(peer->world_rank);
-}
+void Restore(const checkpoint::CutRecord& cut) { g_checkpoints->participant->Restore(cut); }
 
 void Stop() {
   if (!g_on) return;
@@ -257,24 +250,18 @@ void Stop() {
 }
 
 std::uint32_t WordFor(Peer* peer) {
-  if (peer->channel == nullptr)
-    peer->channel = g_checkpoints->participant->ChannelOf(peer->world_rank);
-  return g_checkpoints->participant->BeforeSend(peer->channel);
+  return g_checkpoints->participant->BeforeSend(ChannelOf(peer));
 }
 
 std::uint32_t ResendWord(Peer* peer, std::uint64_t number) {
-  if (peer->channel == nullptr)
-    peer->channel = g_checkpoints->participant->ChannelOf(peer->world_rank);
-  return g_checkpoints->participant->ResendWord(peer->channel, number);
+  return g_checkpoints->participant->ResendWord(ChannelOf(peer), number);
 }
 
 bool OnMessage(Peer* peer, const WireHeader& header, const std::byte* payload) {
-  if (peer->channel == nullptr)
-    peer->channel = g_checkpoints->participant->ChannelOf(peer->world_rank);
   const bool behind = std::any_of(g_checkpoints->kept.begin(), g_checkpoints->kept.end(),
                                   [peer](const KeptMessage& kept) { return kept.peer == peer; });
   const Action action = behind ? Action::kCheckpointFirst
-                               : g_checkpoints->participant->OnMessage(peer->channel, header.csn);
+                               : g_checkpoints->participant->OnMessage(ChannelOf(peer), header.csn);
   switch (action) {
     case Action::kDeliver:
     case Action::kSave:
@@ -303,7 +290,7 @@ void OnControl(int source, std::span<const std::byte> message) {
 
 void Tick() {
   LookAfterWriter();
-  g_checkpoints->participant->OnTick(Now());
+  g_checkpoints->participant->OnTick(logging::Environment::Posix()->MonotonicNanoseconds());
 }
 
 void TryCut() {

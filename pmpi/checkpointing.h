@@ -49,7 +49,7 @@ void Tick();
 // Records the state if that is possible now.
 void TryCut();
 
-// The participant takes up what the image's cut says of the channels (pmpi/restart.cc).
+// The participant takes up what the image's cut says of the channels (pmpi/restart.h).
 void Restore(const checkpoint::CutRecord& cut);
 
 }  // namespace ftmpi::checkpointing

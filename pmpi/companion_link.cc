@@ -1,6 +1,5 @@
 #include "pmpi/companion_link.h"
 
-#include <dlfcn.h>
 #include <fcntl.h>
 #include <link.h>
 #include <poll.h>
@@ -23,7 +22,9 @@
 #include <cstring>
 #include <mutex>
 
+#include "checkpoint/image/process_role.h"
 #include "logging/companion_protocol.h"
+#include "logging/installed_programs.h"
 
 namespace ftmpi {
 namespace {
@@ -221,23 +222,9 @@ bool AwaitReply(const Link& link, std::uint32_t sequence, int timeout, std::stri
 
 // --- Start --------------------------------------------------------------------------------------
 
-// <directory of the object that this function is in>/ftmpi/mpi-ft-companion
 bool CompanionPath(std::string* path, std::string* error) {
-  Dl_info info{};
-  char resolved[PATH_MAX];
-  if (dladdr(reinterpret_cast<const void*>(&CompanionPath), &info) == 0 ||
-      info.dli_fname == nullptr) {
-    *error = "ftmpi can't find out where it is installed";
-    return false;
-  }
-  const char* own = std::strchr(info.dli_fname, '/') != nullptr ? info.dli_fname : "/proc/self/exe";
-  if (realpath(own, resolved) == nullptr) {
-    *error = std::string(own) + ": " + std::strerror(errno);
-    return false;
-  }
-  *path = resolved;
-  path->resize(path->rfind('/'));
-  *path += "/ftmpi/mpi-ft-companion";
+  if (!logging::InstalledPrograms(path, error)) return false;
+  *path += "/mpi-ft-companion";
   if (access(path->c_str(), X_OK) != 0) {
     *error = *path + ": " + std::strerror(errno) +
              "; ftmpi needs this program (install libftmpi.so and the directory ftmpi/ together)";
@@ -466,7 +453,7 @@ bool TakeOverAfterExec(Link* link) {
   g_link.store(link);
   // libc keeps handlers encrypted with the pointer guard, which changes when an image is restored:
   // then CompanionWatchExit is called once it has.
-  const char* image_role = std::getenv("FTMPI_IMAGE");  // checkpoint/image/process_role.h
+  const char* image_role = std::getenv(image::kRoleVariable);
   if (image_role == nullptr || std::strncmp(image_role, "restore:", 8) != 0) CompanionWatchExit();
   return true;
 }

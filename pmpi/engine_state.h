@@ -171,10 +171,10 @@ void ReleaseHeldSends();
 void SendMatched(Peer* peer, std::uint64_t ssn);
 void OnMatched(Peer* peer, std::uint64_t ssn);
 
-// --- checkpoints
-// ---------------------------------------------------------------------------------- Receives the
-// payload of large messages that no receive has matched yet, and waits for those that are under
-// way: then no part of a message that has arrived is outside of this process.
+// --- checkpoints ---
+
+// Receives the payload of large messages that no receive has matched yet, and waits for those that
+// are under way: then no part of a message that has arrived is outside of this process.
 void PullUnexpected();
 // Fills ProgramState::sends_under_way.
 void NoteSendsUnderWay();

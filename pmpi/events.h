@@ -31,9 +31,14 @@ void PollYes(const Poll& poll, int detail, int source = -1, std::uint64_t ssn = 
 void PollMore(const Poll& poll, int index);
 bool NextMore(const Poll& poll, int* index);
 
-// --- blocking wildcard probes
-// --------------------------------------------------------------------- Counts one. True: replayed,
-// it found (source, ssn). False: live, report with ProbeFound.
+// --- blocking wildcard probes ---
+
+// Counts one. True: replayed, it found (source, ssn). False: live, report with ProbeFound.
+bool BeginProbe(std::uint64_t* ordinal, int* source, std::uint64_t* ssn);
+void ProbeFound(std::uint64_t ordinal, int source, std::uint64_t ssn);
+
+// --- waiting for a live answer ---
+
 // Waits for what a live answer needs. False: meanwhile the process was restored from an image, so
 // that the replay may have the answer: the call is to begin its poll or probe again.
 template <typename Done>
@@ -45,9 +50,6 @@ bool WaitLive(Done done) {
 // The same poll or probe, after WaitLive said no.
 Poll BeginPollAgain();
 bool BeginProbeAgain(std::uint64_t* ordinal, int* source, std::uint64_t* ssn);
-
-bool BeginProbe(std::uint64_t* ordinal, int* source, std::uint64_t* ssn);
-void ProbeFound(std::uint64_t ordinal, int source, std::uint64_t ssn);
 
 // --- values from outside
 // -------------------------------------------------------------------------- The value of `read()`,

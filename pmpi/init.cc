@@ -385,18 +385,17 @@ void StartEngine(bool restart) {
     if (!inject::Arm(g.configuration.inject, g.rank, g.size, g.epoch, &error))
       Fatal("%s", error.c_str());
     EngineLock::watched = engine::g_threaded || inject::g_armed;
-    // All ranks or none.
-    int mine = images || restart ? 1 : 0;
-    int all = 0;
-    PMPI_Allreduce(&mine, &all, 1, MPI_INT, MPI_MIN, MPI_COMM_WORLD);
-    const bool checkpoints = all != 0;
+    // All ranks or none. (FT_STATE is the same at all.)
+    int checkpoints = images || restart ? 1 : 0;
+    if (g.configuration.state == SavedState::kImage)
+      PMPI_Allreduce(MPI_IN_PLACE, &checkpoints, 1, MPI_INT, MPI_MIN, MPI_COMM_WORLD);
     g.interval = replay ? replay->recovered_interval : 0;
     OpenLogs(facts, replay.get());
     SetUpProtocol(g.interval);
     g.status->interval.store(g.interval);
     g.flushing = g.configuration.mode == logging::Mode::kOptimistic || g.configuration.flush_events;
     engine::StartWire();
-    if (checkpoints) {
+    if (checkpoints != 0) {
       checkpointing::Start({facts.job, facts.job_directory, facts.local_directory}, restart::Csn());
     }
     if (replay && !restart) {

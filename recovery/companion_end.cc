@@ -231,9 +231,7 @@ void RemoveLocalFiles(const CompanionFactsChecked& facts) {
     if (IsRankFile(name) && NumberIn(name, "rank-") < facts.np) {
       Remove(facts.local_directory + "/" + name);
     }
-  }
-  // Of the checkpoint server, which is about to end too.
-  for (const std::string& name : NamesIn(facts.local_directory)) {
+    // Of the checkpoint server, which is about to end too.
     if (name.starts_with("checkpoint-server-")) Remove(facts.local_directory + "/" + name);
   }
   RemoveSpilled(facts);

@@ -1,5 +1,4 @@
 #include "recovery/recover_command.h"
-#include "recovery/checkpoint_choice.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,6 +16,7 @@
 
 #include "logging/environment.h"
 #include "logging/log_error.h"
+#include "recovery/checkpoint_choice.h"
 #include "recovery/durable_file.h"
 #include "recovery/history.h"
 #include "recovery/job_checks.h"

@@ -5,6 +5,8 @@
 // A thread that was started while in a library belongs to the library for good.
 #pragma once
 
+#include <pthread.h>
+
 namespace ftmpi::image {
 
 // Depth of library calls of this thread. Initial-exec: read by malloc.
@@ -21,6 +23,21 @@ class LibraryScope {
   ~LibraryScope() { LeaveLibrary(); }
   LibraryScope(const LibraryScope&) = delete;
   LibraryScope& operator=(const LibraryScope&) = delete;
+};
+
+// The same with a mutex held: for lists that the library keeps itself.
+class LockedLibraryScope {
+ public:
+  explicit LockedLibraryScope(pthread_mutex_t* mutex) : mutex_(mutex) {
+    pthread_mutex_lock(mutex_);
+  }
+  ~LockedLibraryScope() { pthread_mutex_unlock(mutex_); }
+  LockedLibraryScope(const LockedLibraryScope&) = delete;
+  LockedLibraryScope& operator=(const LockedLibraryScope&) = delete;
+
+ private:
+  LibraryScope scope_;  // entered before the lock, left after it
+  pthread_mutex_t* mutex_;
 };
 
 // The program's own functions that a library calls: reductions, error handlers, callbacks.

@@ -32,17 +32,6 @@ namespace {
 
 pthread_mutex_t g_mutex = PTHREAD_MUTEX_INITIALIZER;
 
-class Guard {
- public:
-  Guard() { pthread_mutex_lock(&g_mutex); }
-  ~Guard() { pthread_mutex_unlock(&g_mutex); }
-  Guard(const Guard&) = delete;
-  Guard& operator=(const Guard&) = delete;
-
- private:
-  LibraryScope scope_;
-};
-
 std::set<std::string>& LibraryFiles() {
   static auto& files = *new std::set<std::string>;
   return files;
@@ -186,7 +175,7 @@ ThreadVectorElement* ThreadVector() {
 }  // namespace
 
 bool LoadedByLibrary(const std::string& file_name) {
-  const Guard guard;
+  const LockedLibraryScope guard(&g_mutex);
   return LibraryFiles().contains(file_name);
 }
 
@@ -197,7 +186,7 @@ void* OpenUnnoted(const char* path, int flags) {
 }
 
 void* ProgramHandle(void* handle) {
-  const Guard guard;
+  const LockedLibraryScope guard(&g_mutex);
   for (const auto& [program, own] : Handles())
     if (own == handle) return program;
   return handle;
@@ -274,7 +263,7 @@ extern "C" {
 __attribute__((visibility("hidden"), used)) void* ftmpi_image_note_load(const char* name) {
   if (name != nullptr && InLibrary() && CurrentRole() != Role::kInert &&
       CurrentRole() != Role::kUndecided) {
-    const Guard guard;
+    const LockedLibraryScope guard(&g_mutex);
     const char* slash = std::strrchr(name, '/');
     LibraryFiles().insert(slash != nullptr ? slash + 1 : name);
   }
@@ -284,7 +273,7 @@ __attribute__((visibility("hidden"), used)) void* ftmpi_image_note_load(const ch
 
 __attribute__((visibility("hidden"), used)) void* ftmpi_image_translate_handle(void* handle) {
   if (handle == RTLD_DEFAULT || handle == RTLD_NEXT) return handle;
-  const Guard guard;
+  const LockedLibraryScope guard(&g_mutex);
   const auto found = Handles().find(handle);
   return found == Handles().end() ? handle : found->second;
 }
@@ -331,7 +320,7 @@ FTMPI_INTERPOSE int dlclose(void* handle) {
       reinterpret_cast<int (*)(void*)>(dlvsym(RTLD_NEXT, "dlclose", "GLIBC_2.2.5"));
   const int result = next(ftmpi_image_translate_handle(handle));
   if (result == 0) {
-    const Guard guard;
+    const LockedLibraryScope guard(&g_mutex);
     Handles().erase(handle);
   }
   return result;

@@ -43,17 +43,6 @@ std::map<pthread_key_t, Destructor>& ProgramKeys() {
   return keys;
 }
 
-class Guard {
- public:
-  Guard() { pthread_mutex_lock(&g_mutex); }
-  ~Guard() { pthread_mutex_unlock(&g_mutex); }
-  Guard(const Guard&) = delete;
-  Guard& operator=(const Guard&) = delete;
-
- private:
-  LibraryScope scope_;
-};
-
 struct Begin {
   Routine routine;
   void* argument;
@@ -65,7 +54,7 @@ void* RunThread(void* context) {
   t_library_depth = 1;
   delete static_cast<Begin*>(context);
   {
-    const Guard guard;
+    const LockedLibraryScope guard(&g_mutex);
     const int id = static_cast<int>(syscall(SYS_gettid));
     if (begin.of_library) {
       LibraryThreads().insert(id);
@@ -112,7 +101,7 @@ bool IsJoinable(const pthread_attr_t* attributes) {
 // A thread was joined or detached.
 int Left(int result, pthread_t thread) {
   if (result == 0 && Managed()) {
-    const Guard guard;
+    const LockedLibraryScope guard(&g_mutex);
     Joinable().erase(thread);
   }
   return result;
@@ -123,7 +112,7 @@ constexpr int kLooks = 500;
 constexpr long kBetweenLooks = 200'000;  // nanoseconds
 
 bool NoneToJoin() {
-  const Guard guard;
+  const LockedLibraryScope guard(&g_mutex);
   return Joinable().empty();
 }
 
@@ -133,7 +122,7 @@ std::string OtherThreads() {
   for (const int id : ListNumbers("/proc/self/task")) {
     if (id == getpid()) continue;
     {
-      const Guard guard;
+      const LockedLibraryScope guard(&g_mutex);
       if (LibraryThreads().contains(id)) continue;
     }
     if (!names.empty()) names += ", ";
@@ -178,14 +167,14 @@ void EndOrNameThreads(std::vector<std::string>* reasons) {
     reasons->push_back("the program has other threads: " + names);
     return;
   }
-  const Guard guard;
+  const LockedLibraryScope guard(&g_mutex);
   if (!Joinable().empty())
     reasons->push_back("the program has " + std::to_string(Joinable().size()) +
                        " thread(s) that ended and were not joined");
 }
 
 std::vector<std::byte> CaptureThreadKeys() {
-  const Guard guard;
+  const LockedLibraryScope guard(&g_mutex);
   Encoder encoder;
   encoder.Value<std::uint64_t>(ProgramKeys().size());
   for (const auto& [key, destructor] : ProgramKeys())
@@ -194,7 +183,7 @@ std::vector<std::byte> CaptureThreadKeys() {
 }
 
 void ReserveThreadKeys(std::span<const std::byte> state) {
-  const Guard guard;
+  const LockedLibraryScope guard(&g_mutex);
   std::vector<pthread_key_t> others;
   for (const Key& wanted : DecodeKeys(state)) {
     // A key that a library of the program made at its load, as in the captured process.
@@ -237,7 +226,7 @@ FTMPI_INTERPOSE int pthread_create(pthread_t* thread, const pthread_attr_t* attr
   const LibraryScope scope;
   if (result != 0) delete begin;
   if (result == 0 && !of_library && IsJoinable(attributes)) {
-    const Guard guard;
+    const LockedLibraryScope guard(&g_mutex);
     Joinable().insert(*thread);
   }
   return result;
@@ -256,7 +245,7 @@ FTMPI_INTERPOSE int pthread_detach(pthread_t thread) {
 FTMPI_INTERPOSE int pthread_key_create(pthread_key_t* key, void (*destructor)(void*)) {
   const int result = CreateKey(key, destructor);
   if (result == 0 && Managed() && !InLibrary()) {
-    const Guard guard;
+    const LockedLibraryScope guard(&g_mutex);
     ProgramKeys()[*key] = destructor;
   }
   return result;
@@ -266,7 +255,7 @@ FTMPI_INTERPOSE int pthread_key_delete(pthread_key_t key) {
   static const auto next = Next<int (*)(pthread_key_t)>("pthread_key_delete");
   const int result = next(key);
   if (result == 0 && Managed()) {
-    const Guard guard;
+    const LockedLibraryScope guard(&g_mutex);
     ProgramKeys().erase(key);
   }
   return result;
