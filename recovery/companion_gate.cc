@@ -133,14 +133,15 @@ bool OutputGate::Take(const logging::RankStatus* status) {
   while (from_ >= 0 && taken < kTakenAtOnce) {
     const ssize_t got = read(from_, buffer.data(), buffer.size());
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0 && errno == EAGAIN) {
-      // What was written to a pty may still be on its way inside the kernel, which poll, unlike
-      // read, waits for.
-      pollfd readable{from_, POLLIN, 0};
-      if (poll(&readable, 1, 0) > 0 && (readable.revents & POLLIN) != 0) continue;
-      return true;
+    if (got < 0 && errno == EAGAIN) return true;
+    // EIO: the last descriptor of the pty's other side was closed. Linux looks for bytes first and
+    // for the closing after that, so what was written in between is left: only a read that began
+    // when the other side was closed can tell that nothing is.
+    if (got < 0 && errno == EIO && !other_side_closed_) {
+      other_side_closed_ = true;
+      continue;
     }
-    if (got <= 0) {  // EIO: the last descriptor of the pty's other side was closed
+    if (got <= 0) {
       CloseFrom();
       return false;
     }

@@ -80,9 +80,10 @@ class OutputGate {
   int from_;
   int to_;
   bool to_is_socket_ = false;
-  bool to_blocks_ = false;  // could not be made non-blocking
-  bool broken_ = false;     // nobody reads the original any more
-  bool full_pipe_ = false;  // the last write was cut short
+  bool to_blocks_ = false;          // could not be made non-blocking
+  bool broken_ = false;             // nobody reads the original any more
+  bool other_side_closed_ = false;  // of a pty: a read has told so
+  bool full_pipe_ = false;          // the last write was cut short
   HeldOutput held_;
   std::uint64_t released_ = 0;
   std::uint64_t taken_ = 0;

@@ -144,7 +144,9 @@ class FakeRank {
  private:
   static bool ReadSome(int file, std::string* text) {
     char buffer[65536];
-    const ssize_t got = read(file, buffer, sizeof buffer);
+    ssize_t got = read(file, buffer, sizeof buffer);
+    // A pty can say so before its last bytes: OutputGate::Take().
+    if (got < 0 && errno == EIO) got = read(file, buffer, sizeof buffer);
     if (got < 0 && errno == EINTR) return true;
     if (got <= 0) return false;
     text->append(buffer, static_cast<std::size_t>(got));
