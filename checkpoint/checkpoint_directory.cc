@@ -74,6 +74,7 @@ std::vector<CheckpointListing> ListCheckpoints(Environment* environment, const s
       if (const auto rank = NumberIn<std::int32_t>(file, "rank-", ".h5")) {
         listing.ranks.push_back(*rank);
       }
+      if (NumberIn<std::int32_t>(file, "rank-", ".transit")) listing.transit.push_back(file);
     }
     std::sort(listing.ranks.begin(), listing.ranks.end());
     listings.push_back(std::move(listing));

@@ -32,6 +32,7 @@ struct CheckpointListing {
   std::uint64_t csn = 0;
   bool has_index = false;
   std::vector<std::int32_t> ranks;     // ascending; of whom there is a file
+  std::vector<std::string> transit;    // names of files with messages in transit
   std::vector<std::string> leftovers;  // names of files that were being written
 };
 // By descending CSN; empty when there is no root.

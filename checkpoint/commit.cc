@@ -70,7 +70,7 @@ WrittenFile WriteCheckpoint(Environment* environment, const std::string& root, M
 
 CommitResult MakePermanent(Environment* environment, const std::string& root, std::uint64_t job,
                            std::uint64_t csn, std::int32_t np,
-                           const std::vector<std::int32_t>& ranks) {
+                           const std::vector<std::int32_t>& ranks, std::uint32_t keep) {
   const std::string index_path = IndexPath(root, csn);
   if (!environment->Exists(index_path)) {
     IndexFile index;
@@ -106,9 +106,22 @@ CommitResult MakePermanent(Environment* environment, const std::string& root, st
   // Permanent. What follows is tidying up.
   CommitResult result;
   try {
-    const std::set<std::uint64_t> bases = BasesOf(environment, root, csn, ranks);
+    std::set<std::uint64_t> needed = BasesOf(environment, root, csn, ranks);
+    std::uint32_t kept = 1;
     for (const CheckpointListing& each : ListCheckpoints(environment, root)) {
-      if (each.csn >= csn || bases.contains(each.csn)) continue;
+      if (each.csn >= csn) continue;
+      if (each.has_index && kept < keep) {
+        ++kept;
+        needed.insert(each.csn);
+        try {
+          needed.merge(BasesOf(environment, root, each.csn, ranks));
+        } catch (const logging::LogError& error) {
+          // Damaged: nothing that could be told is needed for it.
+          result.remarks.push_back("checkpoint " + std::to_string(each.csn) +
+                                   " can't be used any more: " + error.what());
+        }
+      }
+      if (needed.contains(each.csn)) continue;
       try {
         DeleteCheckpoint(environment, root, each.csn);
       } catch (const logging::LogError& error) {

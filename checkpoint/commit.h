@@ -25,10 +25,11 @@ struct CommitResult {
   std::vector<std::string> remarks;
 };
 // Makes the tentative checkpoint permanent. All files of `ranks` must be there and fit (job, CSN,
-// np); then the checkpoints before it are deleted but for those that it builds on.
+// np). Then older checkpoints are deleted, but for the `keep` - 1 newest permanent ones in front of
+// it and for those that the kept ones build on.
 CommitResult MakePermanent(logging::Environment* environment, const std::string& root,
                            std::uint64_t job, std::uint64_t csn, std::int32_t np,
-                           const std::vector<std::int32_t>& ranks);
+                           const std::vector<std::int32_t>& ranks, std::uint32_t keep = 1);
 
 // Gives a tentative checkpoint up: its files are removed. A permanent one is refused.
 void AbortCheckpoint(logging::Environment* environment, const std::string& root, std::uint64_t csn);

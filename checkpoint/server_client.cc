@@ -166,8 +166,8 @@ bool ServerConnection::Write(const CheckpointAttributes& attributes,
 }
 
 bool ServerConnection::MakePermanent(std::uint64_t job, std::uint64_t csn, int np, Level level,
-                                     int local_ranks) {
-  const CommitRequest request{job, csn, np, local_ranks, level, 0};
+                                     int local_ranks, int keep) {
+  const CommitRequest request{job, csn, np, local_ranks, level, static_cast<std::uint32_t>(keep)};
   return Ask(MessageType::kPermanent, &request, sizeof request);
 }
 

@@ -41,7 +41,8 @@ class ServerConnection {
              std::span<const Dataset> datasets, Level level, int compression, WriteAnswer* answer);
   // Rank 0 (level kShared), or one rank of each node (kLocal). remarks(): what could not be tidied
   // up.
-  bool MakePermanent(std::uint64_t job, std::uint64_t csn, int np, Level level, int local_ranks);
+  bool MakePermanent(std::uint64_t job, std::uint64_t csn, int np, Level level, int local_ranks,
+                     int keep = 1);
   bool Abort(std::uint64_t job, std::uint64_t csn, int np, Level level);
   // Of this rank's own checkpoints, those before `keep_from` that no kept one builds on.
   bool Discard(int rank, std::uint64_t keep_from, Level level);

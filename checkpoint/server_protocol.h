@@ -9,7 +9,7 @@
 namespace ftmpi::checkpoint {
 
 inline constexpr std::uint32_t kServerMagic = 0x53435446;  // "FTCS"
-inline constexpr std::uint16_t kServerVersion = 1;
+inline constexpr std::uint16_t kServerVersion = 2;
 
 enum class MessageType : std::uint16_t {
   kWrite = 1,
@@ -61,7 +61,7 @@ struct CommitRequest {
   std::int32_t np;
   std::int32_t local_ranks;  // level kLocal: so many ranks of this node have a file
   Level level;
-  std::uint32_t reserved;
+  std::uint32_t keep;  // permanent checkpoints that stay, this one included; at least 1
 };
 static_assert(sizeof(CommitRequest) == 32);
 

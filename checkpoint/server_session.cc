@@ -193,8 +193,8 @@ class Session {
                          std::to_string(request.local_ranks));
       }
     }
-    const CommitResult result =
-        MakePermanent(environment_, root, request.job, request.csn, request.np, ranks);
+    const CommitResult result = MakePermanent(environment_, root, request.job, request.csn,
+                                              request.np, ranks, request.keep);
     std::string remarks;
     for (const std::string& each : result.remarks) remarks += each + "\n";
     SetText(reply, remarks);

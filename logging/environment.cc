@@ -177,6 +177,20 @@ class PosixMappedFile final : public MappedFile {
     allocated_ = size;
   }
 
+  void Discard(std::uint64_t begin, std::uint64_t end) override {
+    const std::uint64_t page = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+    begin = (begin + page - 1) / page * page;
+    end = std::min(end, allocated_) / page * page;
+    if (begin >= end) return;
+    int result;
+    do {
+      result = ::madvise(data_ + begin, end - begin, MADV_REMOVE);
+    } while (result != 0 && errno == EINTR);
+    if (result != 0 && errno != EOPNOTSUPP && errno != EINVAL && errno != ENOSYS) {
+      ThrowErrno("give memory back of", path_, errno);
+    }
+  }
+
   void Remap(std::uint64_t capacity) override {
     void* address = ::mremap(data_, capacity_, capacity, MREMAP_MAYMOVE);
     if (address == MAP_FAILED) ThrowErrno("map", path_, errno);

@@ -37,6 +37,9 @@ class MappedFile {
   virtual void Populate(std::uint64_t begin, std::uint64_t end) = 0;
   // Cuts the file to `size` <= allocated bytes and gives its memory back.
   virtual void Truncate(std::uint64_t size) = 0;
+  // Gives the memory of the whole pages in [begin, end) back; they read as zeros from then on.
+  // Where the file system can't do that nothing happens.
+  virtual void Discard(std::uint64_t begin, std::uint64_t end) = 0;
   // Maps `capacity` bytes instead. The mapping may move.
   virtual void Remap(std::uint64_t capacity) = 0;
 };

@@ -18,6 +18,7 @@ namespace {
 constexpr std::uint64_t kFirstChunk = 64 << 10;
 constexpr std::uint64_t kLargestChunk = 4 << 20;
 constexpr std::size_t kReadRecords = 4096;  // records that are read at a time
+constexpr std::uint64_t kPageSize = 4096;
 
 class MappedEventLog final : public EventLog {
  public:
@@ -58,7 +59,24 @@ class MappedEventLog final : public EventLog {
 
   std::uint64_t record_count() const override { return count_; }
 
-  void Remove() override { environment_->Remove(path_); }
+  void Trim(std::uint64_t records, std::uint64_t interval) override {
+    records = std::min(records, count_);
+    if (records <= trimmed_) return;
+    WriteEventLogTrim(environment_, path_, seed_, {records, interval});
+    // Whole pages, from the one in which the last trim ended; never the header's.
+    const auto offset_of = [](std::uint64_t record) {
+      return sizeof(EventLogHeader) + record * sizeof(EventRecord);
+    };
+    const std::uint64_t begin = offset_of(trimmed_) / kPageSize * kPageSize;
+    file_->Discard(std::max(begin, kPageSize), offset_of(records));
+    trimmed_ = records;
+  }
+
+  void Remove() override {
+    environment_->Remove(path_);
+    const std::string trim = EventLogTrimPath(path_);
+    if (environment_->Exists(trim)) environment_->Remove(trim);
+  }
 
  private:
   void SetPointers(std::uint64_t used) {
@@ -84,6 +102,7 @@ class MappedEventLog final : public EventLog {
   EventRecord* next_ = nullptr;
   EventRecord* end_ = nullptr;
   std::uint64_t count_ = 0;
+  std::uint64_t trimmed_ = 0;
 };
 
 }  // namespace
@@ -156,8 +175,9 @@ EventLogContents ReadEventLog(Environment* environment, const std::string& path)
   const EventLogHeader header = ReadEventLogHeader(*file, path, 0);
   if (header.magic == kEventBlocksMagic) return ReadEventBlocks(environment, path);
   EventLogContents contents = ContentsOf(header);
+  contents.trim = ReadEventLogTrim(environment, path, header.checksum);
   std::vector<EventRecord> records(kReadRecords);
-  std::uint64_t number = 0;
+  std::uint64_t number = contents.trim.records;
   bool ended = false;
   for (;;) {
     const std::size_t bytes = file->ReadAt(sizeof(EventLogHeader) + number * sizeof(EventRecord),

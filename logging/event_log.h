@@ -39,9 +39,18 @@ class EventLog {
   virtual void Append(const Determinant& determinant) = 0;
   // Records appended (what a flusher may copy).
   [[nodiscard]] virtual std::uint64_t record_count() const = 0;
+  // The first `records` are no longer needed: own determinants up to index `interval` are among
+  // them, and none beyond. Their memory is given back. Throws LogError; the log is then as it was.
+  virtual void Trim(std::uint64_t records, std::uint64_t interval) = 0;
   virtual void Remove() = 0;
 
   static std::string FileName(int rank, std::uint32_t epoch);  // "rank-<r>.events-<epoch>"
+};
+
+// What is missing at the beginning of a trimmed event log.
+struct EventLogTrim {
+  std::uint64_t records = 0;
+  std::uint64_t interval = 0;  // own determinants up to this index are among them
 };
 
 // What a reader finds. Damaged or uncommitted records end the list; `damaged` says why, with file
@@ -51,6 +60,7 @@ struct EventLogContents {
   int rank = -1;
   std::uint32_t epoch = 0;
   std::uint64_t base_interval = 0;
+  EventLogTrim trim;
   std::vector<Determinant> determinants;
   std::string damaged;
 };

@@ -63,6 +63,14 @@ inline std::uint64_t EventBlockChecksum(const EventBlockHeader& block, const voi
 EventLogHeader MakeEventLogHeader(std::uint64_t magic, const EventLogOptions& options);
 // Reads and checks a header; magic 0: either of the two. Throws LogError.
 EventLogHeader ReadEventLogHeader(ReadableFile& file, const std::string& path, std::uint64_t magic);
+// The file beside a trimmed event log; EVENT_LOG.md, "The base". `seed`: the log's header checksum.
+// No file: nothing is trimmed. Throws LogError for one that is damaged or of another log.
+std::string EventLogTrimPath(const std::string& log_path);
+EventLogTrim ReadEventLogTrim(Environment* environment, const std::string& log_path,
+                              std::uint64_t seed);
+void WriteEventLogTrim(Environment* environment, const std::string& log_path, std::uint64_t seed,
+                       const EventLogTrim& trim);
+
 // Contents without determinants.
 EventLogContents ContentsOf(const EventLogHeader& header);
 

@@ -38,7 +38,7 @@ SegmentedPayloadLog::SegmentedPayloadLog(Environment* environment, const Payload
   growth_step_ = std::min(segment_size_, kGrowthStep);
 }
 
-void SegmentedPayloadLog::Start() {
+void SegmentedPayloadLog::Start(const ChannelCounts& before) {
   for (const std::string& name : environment_->List(options_.directory)) {
     if (ParseSegmentFileName(name, options_.rank)) {
       throw LogError(JoinPath(options_.directory, name) +
@@ -56,6 +56,8 @@ void SegmentedPayloadLog::Start() {
       }
     }
   }
+  base_.messages = before;
+  if (!before.empty()) WritePayloadLogBase(environment_, options_.directory, owner_, base_);
   OpenSegment(0);
 }
 
@@ -448,18 +450,75 @@ void SegmentedPayloadLog::Trim(int destination, std::uint64_t ssn) {
   for (const auto& segment : segments_) {
     if (segment->closed() && segment->kind() != SegmentKind::kDropped && !segment->trimmed) {
       segment->trimmed = segment->trim_table().Covered(trimmed_);
+      if (segment->trimmed) ForgetNumbers();
     }
   }
   DropTrimmed();
 }
 
-void SegmentedPayloadLog::TrimBefore(std::uint64_t position) {
-  for (const auto& segment : segments_) {
-    if (!segment->closed() || segment->kind() == SegmentKind::kDropped) continue;
-    const std::uint64_t base = static_cast<std::uint64_t>(segment->number()) << kPositionBits;
-    if ((base | segment->end()) <= position) segment->trimmed = true;
+// What was sent in front of segment `index`: less than in front of `position`, which lies in it or
+// behind it, by what lies between.
+ChannelCounts SegmentedPayloadLog::CountsAt(std::size_t index, std::uint64_t position,
+                                            const ChannelCounts& sent) {
+  ChannelCounts counts = sent;
+  for (std::size_t n = index; n < segments_.size(); ++n) {
+    Segment& segment = *segments_[n];
+    const std::uint64_t base = static_cast<std::uint64_t>(segment.number()) << kPositionBits;
+    if ((base | kSegmentHeaderSize) >= position) break;
+    if (segment.kind() == SegmentKind::kSpilled) {
+      segment.Map(environment_);
+      UnmapUnused(&segment);
+    }
+    const std::uint64_t end =
+        std::min(&segment == current_ ? Offset() : segment.end(), position - base);
+    for (std::uint64_t offset = kSegmentHeaderSize; offset < end;) {
+      const LogRecord& record = *segment.RecordAt(offset);
+      std::uint64_t& count = counts[record.destination];
+      if (count == 0) {
+        throw LogError(segment.path() + ": more messages to rank " +
+                       std::to_string(record.destination) + " than were counted");
+      }
+      --count;
+      offset += record.length;
+    }
   }
+  return counts;
+}
+
+void SegmentedPayloadLog::TrimBefore(std::uint64_t position, const ChannelCounts& sent) {
+  // In front of the first that is still needed, so that what is left has no gap.
+  std::size_t drop = 0;
+  for (; drop < segments_.size(); ++drop) {
+    const Segment& segment = *segments_[drop];
+    const std::uint64_t base = static_cast<std::uint64_t>(segment.number()) << kPositionBits;
+    if (!segment.closed() || segment.pins > 0 || (base | segment.end()) > position) break;
+  }
+  if (drop == 0) return;
+  try {
+    // A log without a segment could not be told from one that is lost.
+    if (drop == segments_.size()) OpenSegment(0);
+    if (numbered_) {
+      PayloadLogBase base;
+      base.first_segment = segments_[drop]->number();
+      base.messages = CountsAt(drop, position, sent);
+      // First: segments that it leaves out are gone for a reader.
+      WritePayloadLogBase(environment_, options_.directory, owner_, base);
+      base_ = std::move(base);
+    }
+  } catch (const LogError& error) {
+    // No room for what would give memory back: at the next trim.
+    if (error.error_number() == ENOSPC) return;
+    throw;
+  }
+  for (std::size_t n = 0; n < drop; ++n) segments_[n]->trimmed = true;
   DropTrimmed();
+}
+
+// From here on segments go whose messages nobody has counted.
+void SegmentedPayloadLog::ForgetNumbers() {
+  if (!numbered_) return;
+  numbered_ = false;
+  RemovePayloadLogBase(environment_, options_.directory, options_.rank);
 }
 
 // Counts a segment's records out.
@@ -519,13 +578,15 @@ void SegmentedPayloadLog::Remove() {
     segments_.pop_back();
   }
   while (!spares_.empty()) RemoveSpare(spares_.size() - 1);
+  RemovePayloadLogBase(environment_, options_.directory, options_.rank);
   record_count_ = 0;
 }
 
 std::unique_ptr<PayloadLog> PayloadLog::Create(Environment* environment,
-                                               const PayloadLogOptions& options) {
+                                               const PayloadLogOptions& options,
+                                               const ChannelCounts& before) {
   auto log = std::make_unique<SegmentedPayloadLog>(environment, options);
-  log->Start();
+  log->Start(before);
   return log;
 }
 

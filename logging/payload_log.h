@@ -19,6 +19,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -60,6 +61,9 @@ inline std::uint32_t LogRecordChecksum(const LogRecord& record, std::uint64_t le
       reinterpret_cast<const std::byte*>(&record) + kBegin, kEnd - kBegin, length));
 }
 
+// Messages per destination, counted since the job's start: a message's number on its channel.
+using ChannelCounts = std::map<int, std::uint64_t>;
+
 struct PayloadLogOptions {
   std::string directory;        // node-local directory, exists
   std::string spill_directory;  // empty: no spilling, reaching the limit is an error
@@ -74,9 +78,11 @@ class LogError;
 
 class PayloadLog {
  public:
-  // Starts a new log; existing files of this rank in the directories are an error.
+  // Starts a new log; existing files of this rank in the directories are an error. `before`: what
+  // was sent in front of its first record (a rank that starts from a checkpoint, without its log).
   static std::unique_ptr<PayloadLog> Create(Environment* environment,
-                                            const PayloadLogOptions& options);
+                                            const PayloadLogOptions& options,
+                                            const ChannelCounts& before = {});
   // Opens the log that an earlier incarnation left. Scans it, checks every record's checksum;
   // records sent in an interval greater than `last_interval`, and everything behind the first of
   // them or behind the first damaged or uncommitted record, are dropped. Appending goes on behind
@@ -141,8 +147,12 @@ class PayloadLog {
 
   // Everything in front of `position` is no longer needed: also what Trim knows nothing of,
   // messages of schedules (kFlagSchedule), whose numbers are not SSNs. (A permanent checkpoint of
-  // all ranks.)
-  virtual void TrimBefore(std::uint64_t position) = 0;
+  // all ranks.) `sent`: how many messages had been committed per destination when end_position()
+  // was `position`; so the numbers of what is left stay known, also to a later reader.
+  virtual void TrimBefore(std::uint64_t position, const ChannelCounts& sent) = 0;
+  // What was sent in front of the first record that is left. Null: not known any more, since Trim
+  // has dropped segments.
+  [[nodiscard]] virtual const ChannelCounts* before() const = 0;
   // Gets memory for records to come, a small step (some 50 us) at a time, never beyond the limit:
   // fresh shared memory costs more than a message sent from it, so this is for moments in which the
   // rank waits. False: enough is ready.

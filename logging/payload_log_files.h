@@ -15,6 +15,7 @@
 
 #include "logging/environment.h"
 #include "logging/payload_log.h"
+#include "logging/payload_log_base.h"
 #include "logging/payload_log_format.h"
 #include "logging/payload_log_segment.h"
 
@@ -24,7 +25,7 @@ class SegmentedPayloadLog final : public PayloadLog {
  public:
   SegmentedPayloadLog(Environment* environment, const PayloadLogOptions& options);
 
-  void Start();
+  void Start(const ChannelCounts& before);
   void Resume(std::uint64_t last_interval);
 
   void Pin(const LogRecord* record) override;
@@ -32,7 +33,8 @@ class SegmentedPayloadLog final : public PayloadLog {
   void ForEach(const std::function<bool(LogRecord&, std::uint64_t)>& visit) override;
   LogRecord* PinAt(std::uint64_t position) override;
   void Trim(int destination, std::uint64_t ssn) override;
-  void TrimBefore(std::uint64_t position) override;
+  void TrimBefore(std::uint64_t position, const ChannelCounts& sent) override;
+  const ChannelCounts* before() const override { return numbered_ ? &base_.messages : nullptr; }
   bool PrepareAhead() override;
   void Prepare(std::uint64_t size) override;
   void Remove() override;
@@ -92,6 +94,9 @@ class SegmentedPayloadLog final : public PayloadLog {
   void DropTrimmed();
   void Forget(const Segment& segment);
   void RemoveFiles(const Segment& segment);
+  void ForgetNumbers();
+  [[nodiscard]] ChannelCounts CountsAt(std::size_t index, std::uint64_t position,
+                                       const ChannelCounts& sent);
   void UnmapUnused(Segment* keep);
 
   // Recovery.
@@ -113,6 +118,8 @@ class SegmentedPayloadLog final : public PayloadLog {
   Segment* last_mapped_ = nullptr;                  // spilled, mapped, perhaps without a pin
   bool prepared_ = false;  // PrepareAhead has nothing to do until the next segment
   std::string damage_;
+  PayloadLogBase base_;   // as in the file, if there is one
+  bool numbered_ = true;  // base_ is true
 };
 
 }  // namespace ftmpi::logging

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -34,7 +35,14 @@ void SegmentedPayloadLog::Discard(const Found& found) {
 }
 
 void SegmentedPayloadLog::Resume(std::uint64_t last_interval) {
-  const std::map<std::uint32_t, Found> found = FindFiles();
+  std::map<std::uint32_t, Found> found = FindFiles();
+  const std::optional<PayloadLogBase> base =
+      ReadPayloadLogBase(environment_, options_.directory, owner_);
+  // What a trim had given up and not removed yet.
+  std::map<std::uint32_t, Found> given_up;
+  while (base && !found.empty() && found.begin()->first < base->first_segment) {
+    given_up.insert(found.extract(found.begin()));
+  }
   if (found.empty()) {
     throw LogError("no payload log of rank " + std::to_string(options_.rank) + " in " +
                    options_.directory);
@@ -42,7 +50,9 @@ void SegmentedPayloadLog::Resume(std::uint64_t last_interval) {
 
   // First without changing anything: foreign files are an error that leaves them as they are.
   std::map<std::uint32_t, std::string> damaged;
-  std::uint32_t expected = found.begin()->first;
+  std::uint32_t expected = base ? base->first_segment : found.begin()->first;
+  numbered_ = base || expected == 1;
+  if (base) base_ = *base;
   for (const auto& [number, files] : found) {
     std::string damage;
     std::unique_ptr<Segment> segment;
@@ -95,8 +105,10 @@ void SegmentedPayloadLog::Resume(std::uint64_t last_interval) {
     }
   }
 
+  for (const auto& [number, files] : given_up) Discard(files);
   // Drop the rest, newest first. Numbers that were used are used again: their files are gone.
   last_number_ = keep > 0 ? segments_[keep - 1]->number() : found.begin()->first - 1;
+  if (keep == 0 && base) last_number_ = base->first_segment - 1;
   for (auto files = found.rbegin(); files != found.rend(); ++files) {
     if (files->first > last_number_) Discard(files->second);
   }
@@ -156,6 +168,7 @@ void RemovePayloadLog(Environment* environment, const PayloadLogOptions& options
       environment->Remove(JoinPath(options.directory, name));
     }
   }
+  RemovePayloadLogBase(environment, options.directory, options.rank);
   if (options.spill_directory.empty() || !environment->Exists(options.spill_directory)) return;
   for (const std::string& name : environment->List(options.spill_directory)) {
     if (ParseSpillFileName(name, options.job, options.rank) ||

@@ -9,15 +9,10 @@
 #include <unordered_map>
 
 #include "logging/environment.h"
+#include "logging/payload_log_base.h"
 #include "logging/payload_log_format.h"
 
 namespace ftmpi::logging {
-
-// What identifies the log that a segment belongs to.
-struct SegmentOwner {
-  std::uint64_t job = 0;
-  int rank = 0;
-};
 
 // An end of the log that a reader found: offset behind the last good record, their number, and the
 // reason why it ends there ("" for a proper end).

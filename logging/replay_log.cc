@@ -14,7 +14,7 @@ namespace ftmpi::logging {
 namespace {
 
 constexpr std::uint64_t kReplayMagic = 0x31594c5045525446;  // "FTREPLY1"
-constexpr std::uint32_t kReplayVersion = 2;
+constexpr std::uint32_t kReplayVersion = 3;
 constexpr std::uint32_t kFlagPayloadLogSurvives = 1;
 
 struct ReplayHeader {
@@ -33,31 +33,35 @@ struct ReplayHeader {
   std::uint64_t checkpoint_interval;
   std::uint64_t checkpoint_stdout;
   std::uint64_t checkpoint_stderr;
+  std::uint64_t trimmed_interval;
   std::uint64_t count;
   std::uint64_t checksum;
 };
-static_assert(sizeof(ReplayHeader) == 112);
-static_assert(offsetof(ReplayHeader, checksum) == 104);
+static_assert(sizeof(ReplayHeader) == 120);
+static_assert(offsetof(ReplayHeader, checksum) == 112);
 
 // What is wrong with the determinants, or "".
-std::string CheckDeterminants(std::span<const Determinant> determinants, std::int32_t rank,
-                              std::uint64_t recovered_interval) {
-  if (determinants.size() != recovered_interval) {
-    return std::to_string(determinants.size()) + " determinants for state interval " +
-           std::to_string(recovered_interval);
+std::string CheckDeterminants(const ReplayLog& log) {
+  const std::uint64_t trimmed = log.trimmed_interval;
+  if (trimmed > log.recovered_interval ||
+      log.determinants.size() != log.recovered_interval - trimmed) {
+    return std::to_string(log.determinants.size()) + " determinants behind " +
+           std::to_string(trimmed) + " for state interval " +
+           std::to_string(log.recovered_interval);
   }
-  for (std::size_t i = 0; i < determinants.size(); ++i) {
-    const Determinant& determinant = determinants[i];
-    if (determinant.rank != rank) {
-      return "determinant " + std::to_string(i + 1) + " is of rank " +
+  for (std::size_t i = 0; i < log.determinants.size(); ++i) {
+    const Determinant& determinant = log.determinants[i];
+    const std::uint64_t index = trimmed + i + 1;
+    if (determinant.rank != log.rank) {
+      return "determinant " + std::to_string(index) + " is of rank " +
              std::to_string(determinant.rank);
     }
-    if (determinant.index != i + 1) {
-      return "determinant " + std::to_string(i + 1) + " has index " +
+    if (determinant.index != index) {
+      return "determinant " + std::to_string(index) + " has index " +
              std::to_string(determinant.index);
     }
     if (!IsEventKind(determinant.kind)) {
-      return "determinant " + std::to_string(i + 1) + " is of unknown kind " +
+      return "determinant " + std::to_string(index) + " is of unknown kind " +
              std::to_string(static_cast<int>(determinant.kind));
     }
   }
@@ -69,7 +73,7 @@ std::string CheckDeterminants(std::span<const Determinant> determinants, std::in
 std::string ReplayLogFileName(int rank) { return "rank-" + std::to_string(rank) + ".replay"; }
 
 void WriteReplayLog(Environment* environment, const std::string& path, const ReplayLog& log) {
-  const std::string wrong = CheckDeterminants(log.determinants, log.rank, log.recovered_interval);
+  const std::string wrong = CheckDeterminants(log);
   if (!wrong.empty()) throw LogError("cannot write " + path + ": " + wrong);
 
   ReplayHeader header{};
@@ -88,6 +92,7 @@ void WriteReplayLog(Environment* environment, const std::string& path, const Rep
   header.checkpoint_interval = log.checkpoint_interval;
   header.checkpoint_stdout = log.checkpoint_stdout;
   header.checkpoint_stderr = log.checkpoint_stderr;
+  header.trimmed_interval = log.trimmed_interval;
   header.count = log.determinants.size();
   header.checksum = XXH3_64bits(&header, offsetof(ReplayHeader, checksum));
 
@@ -146,12 +151,13 @@ ReplayLog ReadReplayLog(Environment* environment, const std::string& path) {
   log.checkpoint_interval = header.checkpoint_interval;
   log.checkpoint_stdout = header.checkpoint_stdout;
   log.checkpoint_stderr = header.checkpoint_stderr;
+  log.trimmed_interval = header.trimmed_interval;
   log.determinants.resize(header.count);
   if (header.count > 0) {
     std::memcpy(log.determinants.data(), content.data() + sizeof(header),
                 header.count * sizeof(Determinant));
   }
-  const std::string wrong = CheckDeterminants(log.determinants, log.rank, log.recovered_interval);
+  const std::string wrong = CheckDeterminants(log);
   if (!wrong.empty()) throw LogError(path + " is inconsistent: " + wrong);
   return log;
 }

@@ -19,7 +19,10 @@ struct ReplayLog {
   std::int32_t rank = -1;
   std::uint32_t epoch = 0;               // the epoch that starts with this replay
   std::uint64_t recovered_interval = 0;  // the rank is to reach this state interval: determinants
-                                         // 1..recovered_interval follow, in order of index
+                                         // trimmed_interval + 1..recovered_interval follow, in
+                                         // order of index
+  std::uint64_t trimmed_interval = 0;    // those up to here are not known any more: they lie in
+                                         // front of the checkpoint
   std::uint64_t poll_failures = 0;  // polling calls that said no after the last event (folded run
                                     // that had no determinant yet); known for surviving nodes only
   bool payload_log_survives = false;  // the rank's payload log is on the node it is started on;
@@ -40,7 +43,7 @@ struct ReplayLog {
 // "rank-<r>.replay"
 std::string ReplayLogFileName(int rank);
 // Replaces an existing file, atomically. Throws LogError when it can't be written, or when the
-// determinants are not those of the rank's events 1..recovered_interval.
+// determinants are not those of the rank's events trimmed_interval + 1..recovered_interval.
 void WriteReplayLog(Environment* environment, const std::string& path, const ReplayLog& log);
 // Throws LogError naming file and reason: missing, truncated, corrupted, other version.
 ReplayLog ReadReplayLog(Environment* environment, const std::string& path);

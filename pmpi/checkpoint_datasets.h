@@ -8,6 +8,7 @@ namespace ftmpi::checkpoint_datasets {
 
 inline constexpr char kCut[] = "engine/cut";             // checkpoint::EncodeCut
 inline constexpr char kState[] = "engine/state";         // EngineRecord, as 64-bit numbers
+inline constexpr char kBuilds[] = "engine/builds";       // a line per file: its build, its path
 inline constexpr char kStateSection[] = "engine state";  // pmpi/state_heap.h
 
 // What a recovery must know of the rank without its memory.

@@ -1,5 +1,6 @@
 #include "pmpi/checkpoint_sink.h"
 
+#include <mpi.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -7,6 +8,7 @@
 #include <cstdio>
 #include <cstring>
 
+#include "checkpoint/image/modules.h"
 #include "checkpoint/manifest.h"
 #include "checkpoint/server_client.h"
 #include "checkpoint/server_start.h"
@@ -31,13 +33,37 @@ void AddDataset(std::vector<Dataset>* datasets, const std::string& name, const v
   std::snprintf(dataset.name, sizeof dataset.name, "%s", name.c_str());
 }
 
+// As BuildOfFile (recovery/module_builds.h) makes it from the file.
+std::string BuildOf(const image::Module& module) {
+  return module.build_id.empty() ? "size:" + std::to_string(module.size) : module.build_id;
+}
+
+// One line for each file that the process started with.
+std::string BuildsOf(const std::vector<image::Module>& modules) {
+  std::string text;
+  for (const image::Module& module : modules) {
+    if (!module.startup || module.path.empty() || module.path.front() != '/') continue;
+    text += BuildOf(module) + " " + module.path + "\n";
+  }
+  return text;
+}
+
 }  // namespace
 
+std::string MpiLibraryVersion() {
+  char version[MPI_MAX_LIBRARY_VERSION_STRING] = {0};
+  int length = 0;
+  PMPI_Get_library_version(version, &length);
+  return std::string(version).substr(0, std::string(version).find('\n'));
+}
+
 ServerSink* Make(std::uint64_t job, const std::string& local_directory, std::uint32_t csn,
-                 std::vector<std::byte> cut) {
+                 std::uint32_t base_csn, std::vector<std::byte> cut) {
   auto* sink = new ServerSink;
   sink->job_ = job;
   sink->csn_ = csn;
+  sink->base_csn_ = base_csn;
+  sink->mpi_version_ = MpiLibraryVersion();
   sink->socket_ = checkpoint::ServerSocketPath(local_directory, g.epoch);
   sink->cut_ = std::move(cut);
   sink->record_.interval = g.interval;
@@ -50,6 +76,7 @@ bool ServerSink::Put(const image::Image& image) {
   checkpoint::CheckpointAttributes attributes{};
   attributes.job = job_;
   attributes.csn = csn_;
+  attributes.base_csn = base_csn_;
   attributes.state_interval = record_.interval;
   attributes.epoch = g.epoch;
   attributes.rank = g.rank;
@@ -57,8 +84,11 @@ bool ServerSink::Put(const image::Image& image) {
   attributes.kind = checkpoint::CheckpointKind::kCoordinated;
   attributes.state = checkpoint::kStateImage;
   std::snprintf(attributes.ftmpi_version, sizeof attributes.ftmpi_version, "%s", FTMPI_VERSION);
-  std::snprintf(attributes.program_build_id, sizeof attributes.program_build_id, "-");
-  std::snprintf(attributes.mpi_version, sizeof attributes.mpi_version, "-");
+  std::snprintf(attributes.mpi_version, sizeof attributes.mpi_version, "%s", mpi_version_.c_str());
+  const std::vector<image::Module> modules = image::ListModules();
+  std::snprintf(attributes.program_build_id, sizeof attributes.program_build_id, "%s",
+                BuildOf(modules.front()).c_str());
+  const std::string builds = BuildsOf(modules);
   gethostname(attributes.node, sizeof attributes.node - 1);
 
   std::vector<Section> sections = image.sections;
@@ -76,14 +106,16 @@ bool ServerSink::Put(const image::Image& image) {
   for (const image::Blob& blob : image.blobs)
     AddDataset(&datasets, blob.name, blob.bytes.data(), blob.bytes.size(), ElementType::kByte);
   AddDataset(&datasets, checkpoint_datasets::kCut, cut_.data(), cut_.size(), ElementType::kByte);
+  AddDataset(&datasets, checkpoint_datasets::kBuilds, builds.data(), builds.size(),
+             ElementType::kByte);
   AddDataset(&datasets, checkpoint_datasets::kState, &record_, sizeof record_ / 8,
              ElementType::kUint64);
 
   checkpoint::ServerConnection server;
   checkpoint::WriteAnswer answer;
-  const bool written =
-      server.Connect(socket_.c_str()) &&
-      server.Write(attributes, sections, datasets, checkpoint::Level::kShared, 0, &answer);
+  const bool written = server.Connect(socket_.c_str()) &&
+                       server.Write(attributes, sections, datasets, checkpoint::Level::kShared,
+                                    g.configuration.compression, &answer);
   if (!written) Message("checkpoint %u can't be written: %s", csn_, server.error());
   return written;
 }

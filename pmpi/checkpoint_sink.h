@@ -14,11 +14,14 @@ namespace ftmpi::checkpoint_sink {
 
 using checkpoint_datasets::EngineRecord;
 
+// First line of what the MPI library says of itself.
+std::string MpiLibraryVersion();
+
 class ServerSink;
 // Everything that Put needs, since that runs in a forked child. Ends the job when a path is too
 // long.
 ServerSink* Make(std::uint64_t job, const std::string& local_directory, std::uint32_t csn,
-                 std::vector<std::byte> cut);
+                 std::uint32_t base_csn, std::vector<std::byte> cut);
 
 class ServerSink : public image::Sink {
  public:
@@ -26,12 +29,14 @@ class ServerSink : public image::Sink {
 
  private:
   friend ServerSink* Make(std::uint64_t job, const std::string& local_directory, std::uint32_t csn,
-                          std::vector<std::byte> cut);
+                          std::uint32_t base_csn, std::vector<std::byte> cut);
   std::uint64_t job_ = 0;
   std::uint32_t csn_ = 0;
+  std::uint32_t base_csn_ = 0;  // of the checkpoint whose pages it does not repeat; 0: none
   std::string socket_;
   std::vector<std::byte> cut_;
   EngineRecord record_{};
+  std::string mpi_version_;
 };
 
 }  // namespace ftmpi::checkpoint_sink

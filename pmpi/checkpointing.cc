@@ -24,6 +24,9 @@
 #include "pmpi/engine_state.h"
 #include "pmpi/events.h"
 #include "pmpi/image_obstacle.h"
+#include "pmpi/in_transit.h"
+#include "pmpi/incremental.h"
+#include "pmpi/log_trimming.h"
 #include "pmpi/message.h"
 #include "pmpi/replay.h"
 #include "pmpi/restart.h"
@@ -91,13 +94,16 @@ class EngineHost : public checkpoint::CoordinationHost {
     }
     g_wanted = true;
   }
-  void MakePermanent(Csn /*csn*/) override {}
+  void MakePermanent(Csn csn) override { log_trimming::OnPermanent(csn); }
   void Discard(Csn csn) override {
     if (g_checkpoints->writer != 0 && g_checkpoints->writing == csn)
       g_checkpoints->discarded = true;
     g_wanted = g_wanted && g_checkpoints->participant->due() != 0;
   }
-  void FlushInTransit(Csn /*csn*/) override {}
+  void FlushInTransit(Csn /*csn*/) override {
+    in_transit::StartWriting(g_checkpoints->names.job, g_checkpoints->names.job_directory);
+  }
+  // Done by position, for all destinations at once: pmpi/log_trimming.h.
   void Trim(int /*destination*/, std::uint64_t /*count*/) override {}
   void RecordCommit(Csn csn) override {
     checkpoint::ServerConnection server;
@@ -105,7 +111,8 @@ class EngineHost : public checkpoint::CoordinationHost {
         checkpoint::ServerSocketPath(g_checkpoints->names.local_directory, g.epoch);
     const bool done =
         server.Connect(path.c_str()) &&
-        server.MakePermanent(g_checkpoints->names.job, csn, g.size, checkpoint::Level::kShared, 0);
+        server.MakePermanent(g_checkpoints->names.job, csn, g.size, checkpoint::Level::kShared, 0,
+                             g.configuration.checkpoint_keep);
     if (!done) Message("checkpoint %u could not be made permanent: %s", csn, server.error());
     g_checkpoints->participant->OnCommitRecorded(csn, done);
   }
@@ -161,6 +168,7 @@ void LookAfterWriter() {
   if (!image::WriterEnded(g_checkpoints->writer, &success)) return;
   g_checkpoints->writer = 0;
   const Csn csn = g_checkpoints->writing;
+  if (!success) incremental::Failed();
   if (g_checkpoints->discarded) return;
   if (!success) Message("checkpoint %u of this rank could not be written", csn);
   g_checkpoints->participant->OnTentativeTaken(csn, success);
@@ -171,6 +179,7 @@ void LookAfterWriter() {
 void Record(Csn csn) {
   static checkpoint_sink::ServerSink* sink = nullptr;  // nothing of the process on the stack
   static pid_t writer = 0;
+  static incremental::Basis basis;
   {
     // Answers that said no are an event of their own now: the restored rank's next ones are counted
     // from here.
@@ -178,19 +187,23 @@ void Record(Csn csn) {
     std::fflush(nullptr);
     SyncOutput();
     const checkpoint::CutRecord cut = g_checkpoints->participant->Cut();
+    log_trimming::NoteCut(cut);
+    in_transit::Begin(csn);
+    basis = incremental::Next(csn, g_checkpoints->participant->permanent());
     delete sink;
     sink = checkpoint_sink::Make(g_checkpoints->names.job, g_checkpoints->names.local_directory,
-                                 csn, checkpoint::EncodeCut(cut));
+                                 csn, basis.base_csn, checkpoint::EncodeCut(cut));
   }
   engine::NoteSendsUnderWay();
   saved_state::Store();
   try {
-    if (image::Capture(*sink, &writer) == image::Outcome::kRestored) {
+    if (image::Capture(*sink, &writer, basis.tracker) == image::Outcome::kRestored) {
       restart::GoOn();
       return;
     }
   } catch (const image::ImageError& error) {
     Message("checkpoint %u can't be taken: %s; the job goes on", csn, error.what());
+    incremental::Failed();
     g_checkpoints->participant->OnTentativeTaken(csn, false);
     return;
   }
@@ -219,7 +232,7 @@ void Start(const JobNames& names, std::uint32_t csn) {
   checkpoint::CoordinationConfiguration configuration;
   configuration.rank = g.rank;
   configuration.size = g.size;
-  configuration.keeper = checkpoint::Keeper::kSender;
+  configuration.keeper = checkpoint::Keeper::kReceiver;
   configuration.interval = g.configuration.checkpoint_interval;
   configuration.timeout = g.configuration.checkpoint_timeout;
   configuration.epoch = g.epoch;
@@ -227,11 +240,14 @@ void Start(const JobNames& names, std::uint32_t csn) {
   configuration.announce_commit = true;
   configuration.maximum_control = engine::kMaximumInline;
   g_checkpoints->participant = std::make_unique<checkpoint::Participant>(configuration, &g_host);
+  incremental::Start(g.configuration.incremental, g.configuration.full_every);
   g_on = true;
   EngineLock::watched = true;
 }
 
-void Restore(const checkpoint::CutRecord& cut) { g_checkpoints->participant->Restore(cut); }
+void Restore(const checkpoint::CutRecord& cut, std::span<const checkpoint::ChannelCut> saved) {
+  g_checkpoints->participant->Restore(cut, saved);
+}
 
 void Stop() {
   if (!g_on) return;
@@ -264,7 +280,9 @@ bool OnMessage(Peer* peer, const WireHeader& header, const std::byte* payload) {
                                : g_checkpoints->participant->OnMessage(ChannelOf(peer), header.csn);
   switch (action) {
     case Action::kDeliver:
+      return false;
     case Action::kSave:
+      in_transit::Save(peer->world_rank, ChannelOf(peer)->received, header, payload);
       return false;
     case Action::kCheckpointFirst: {
       const std::size_t bytes = header.kind == MessageKind::kRendezvous ? 0 : header.payload_length;
@@ -290,6 +308,11 @@ void OnControl(int source, std::span<const std::byte> message) {
 
 void Tick() {
   LookAfterWriter();
+  std::uint64_t saved = 0;
+  bool success = false;
+  if (in_transit::WritingEnded(&saved, &success))
+    g_checkpoints->participant->OnInTransitStable(g_checkpoints->participant->csn(), saved,
+                                                  success);
   g_checkpoints->participant->OnTick(logging::Environment::Posix()->MonotonicNanoseconds());
 }
 
@@ -304,7 +327,9 @@ void TryCut() {
     return;
   }
   // A second image waits for the first one's end.
-  const auto blocked = [] { return MustWait() || g_checkpoints->writer != 0; };
+  const auto blocked = [] {
+    return MustWait() || g_checkpoints->writer != 0 || in_transit::Writing();
+  };
   bool wait = blocked();
   if (!wait) {
     g_wanted = false;

@@ -49,7 +49,8 @@ void Tick();
 // Records the state if that is possible now.
 void TryCut();
 
-// The participant takes up what the image's cut says of the channels (pmpi/restart.h).
-void Restore(const checkpoint::CutRecord& cut);
+// The participant takes up what the image's cut says of the channels (pmpi/restart.h); `saved`: how
+// many messages in transit of each sender come with the checkpoint (`received`).
+void Restore(const checkpoint::CutRecord& cut, std::span<const checkpoint::ChannelCut> saved);
 
 }  // namespace ftmpi::checkpointing

@@ -114,6 +114,59 @@ bool ReadSeconds(const char* name, std::uint64_t* nanoseconds, std::string* erro
 
 }  // namespace
 
+namespace {
+
+bool ReadCompression(int* level, std::string* error) {
+  const std::string value = Value("FT_COMPRESS");
+  if (value.empty() || value == "none") return true;
+  constexpr int kDefaultLevel = 3;
+  constexpr int kGreatestLevel = 19;
+  *level = kDefaultLevel;
+  if (value == "zstd") return true;
+  if (value.starts_with("zstd:")) {
+    const char* const end = value.data() + value.size();
+    auto [rest, code] = std::from_chars(value.data() + 5, end, *level);
+    if (code == std::errc() && rest == end && *level >= 1 && *level <= kGreatestLevel) return true;
+  }
+  return Complain(error, "FT_COMPRESS", value, "use none, zstd, or zstd:1 to zstd:19");
+}
+
+bool ReadIncremental(PageTracking* tracking, std::string* error) {
+  const std::string value = Value("FT_INCREMENTAL");
+  if (value.empty() || value == "off") return true;
+  if (value == "auto") {
+    *tracking = PageTracking::kAuto;
+  } else if (value == "uffd") {
+    *tracking = PageTracking::kUserfault;
+  } else if (value == "hash") {
+    *tracking = PageTracking::kHash;
+  } else if (value == "mprotect") {
+    return Complain(error, "FT_INCREMENTAL", value,
+                    "it is not offered, since system calls that write to protected memory would "
+                    "fail; use auto, uffd, hash or off");
+  } else {
+    return Complain(error, "FT_INCREMENTAL", value, "use auto, uffd, hash or off");
+  }
+  return true;
+}
+
+bool ReadCount(const char* name, int least, int most, int* count, std::string* error) {
+  const std::string value = Value(name);
+  if (value.empty()) return true;
+  int number = 0;
+  auto [rest, code] = std::from_chars(value.data(), value.data() + value.size(), number);
+  if (code != std::errc() || rest != value.data() + value.size() || number < least ||
+      number > most) {
+    return Complain(
+        error, name, value,
+        ("use a number from " + std::to_string(least) + " to " + std::to_string(most)).c_str());
+  }
+  *count = number;
+  return true;
+}
+
+}  // namespace
+
 bool ReadConfiguration(Configuration* configuration, std::string* error) {
   configuration->mode = ModeFromEnvironment(error);
   if (!error->empty()) return false;
@@ -167,6 +220,10 @@ bool ReadConfiguration(Configuration* configuration, std::string* error) {
   }
   if (!ReadSeconds("FT_CKPT_INTERVAL", &configuration->checkpoint_interval, error)) return false;
   if (!ReadSeconds("FT_CKPT_TIMEOUT", &configuration->checkpoint_timeout, error)) return false;
+  if (!ReadCompression(&configuration->compression, error)) return false;
+  if (!ReadIncremental(&configuration->incremental, error)) return false;
+  if (!ReadCount("FT_FULL_EVERY", 1, 4000, &configuration->full_every, error)) return false;
+  if (!ReadCount("FT_CKPT_KEEP", 1, 1000, &configuration->checkpoint_keep, error)) return false;
   configuration->job_directory = Value("FT_DIR");
   configuration->local_directory = Value("FT_LOCAL");
   configuration->spill_directory = Value("FT_SPILL_DIR");
@@ -184,6 +241,7 @@ std::string AgreedValues(const Configuration& configuration) {
   text += std::string(" FT_FLUSH_EVENTS=") + (configuration.flush_events ? "1" : "0");
   text +=
       std::string(" FT_STATE=") + (configuration.state == SavedState::kImage ? "image" : "none");
+  text += " FT_CKPT_KEEP=" + std::to_string(configuration.checkpoint_keep);
   text += " FT_DIR=" + configuration.job_directory;
   text += " FT_LOCAL=" + configuration.local_directory;
   return text;

@@ -14,6 +14,9 @@ enum class SavedState : std::uint8_t {
   kImage,  // the program's memory, without its help
 };
 
+// How FT_INCREMENTAL finds the pages that were written since the last checkpoint.
+enum class PageTracking : std::uint8_t { kOff, kAuto, kUserfault, kHash };
+
 struct Configuration {
   logging::Mode mode = logging::Mode::kOff;
   FailureUnit failure_unit = FailureUnit::kNode;      // FT_FAILURE_UNIT
@@ -23,13 +26,17 @@ struct Configuration {
   bool flush_events = false;                          // FT_FLUSH_EVENTS
   std::uint64_t log_memory = std::uint64_t{1} << 30;  // FT_LOG_MEMORY, bytes per rank
   std::uint64_t log_prepare = std::uint64_t{8}
-                              << 20;      // FT_LOG_PREPARE, bytes made ready in MPI_Init
-  std::string job_directory;              // FT_DIR; empty: ./ftmpi-<job name>
-  std::string local_directory;            // FT_LOCAL; empty: /dev/shm/ftmpi-<job name>
-  std::string spill_directory;            // FT_SPILL_DIR
-  std::string inject;                     // FT_INJECT, as given
-  SavedState state = SavedState::kNone;   // FT_STATE
-  std::uint64_t checkpoint_interval = 0;  // FT_CKPT_INTERVAL, ns; 0: none by time
+                              << 20;              // FT_LOG_PREPARE, bytes made ready in MPI_Init
+  std::string job_directory;                      // FT_DIR; empty: ./ftmpi-<job name>
+  std::string local_directory;                    // FT_LOCAL; empty: /dev/shm/ftmpi-<job name>
+  std::string spill_directory;                    // FT_SPILL_DIR
+  std::string inject;                             // FT_INJECT, as given
+  SavedState state = SavedState::kNone;           // FT_STATE
+  std::uint64_t checkpoint_interval = 0;          // FT_CKPT_INTERVAL, ns; 0: none by time
+  int compression = 0;                            // FT_COMPRESS, level of zstd; 0: none
+  PageTracking incremental = PageTracking::kOff;  // FT_INCREMENTAL
+  int full_every = 10;                            // FT_FULL_EVERY, checkpoints
+  int checkpoint_keep = 2;                        // FT_CKPT_KEEP, permanent checkpoints that stay
   std::uint64_t checkpoint_timeout = 60'000'000'000;  // FT_CKPT_TIMEOUT, ns
 };
 

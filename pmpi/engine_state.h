@@ -49,12 +49,20 @@ struct ScheduleKeyHash {
 // What an earlier incarnation sent to one destination: its records are sent again from the log, and
 // the re-executed sends are compared with them and go no further.
 struct ReplayChannel {
+  // Messages are counted from 0 since the job's start; the log may begin later (it was trimmed).
+  std::size_t first = 0;                 // of these messages
   std::vector<std::uint64_t> positions;  // of all its records, in log order (which is wire order)
-  std::vector<std::uint32_t> program;    // [ssn - 1]: index in `positions`
-  std::unordered_map<ScheduleKey, std::uint32_t, ScheduleKeyHash> schedule;  // index in `positions`
+  std::uint64_t first_ssn = 1;           // of `program`
+  std::vector<std::size_t> program;      // [ssn - first_ssn]: the message
+  std::unordered_map<ScheduleKey, std::size_t, ScheduleKeyHash> schedule;  // the message
   std::size_t base = 0;        // the destination's checkpoint has the first so many
   std::size_t pushed = 0;      // the first so many have been sent
   std::uint64_t credited = 0;  // so many have been delivered at the destination
+
+  [[nodiscard]] std::size_t end() const { return first + positions.size(); }
+  [[nodiscard]] std::uint64_t At(std::size_t message) const { return positions[message - first]; }
+  // The first SSN that is not in the log.
+  [[nodiscard]] std::uint64_t end_ssn() const { return first_ssn + program.size(); }
 };
 
 // What this rank keeps of another rank that it has talked to.
@@ -178,6 +186,8 @@ void OnMatched(Peer* peer, std::uint64_t ssn);
 void PullUnexpected();
 // Fills ProgramState::sends_under_way.
 void NoteSendsUnderWay();
+// Takes in a message that came with the checkpoint: its receiver has saved it in transit.
+void TakeInSaved(Peer* peer, const logging::WireHeader& header, const std::byte* payload);
 // Takes in a message that was kept back.
 void TakeIn(Peer* peer, const logging::WireHeader& header);
 

@@ -12,6 +12,7 @@
 #include <cstring>
 #include <ctime>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,7 @@
 #include "pmpi/engine_state.h"
 #include "pmpi/events.h"
 #include "pmpi/image_obstacle.h"
+#include "pmpi/in_transit.h"
 #include "pmpi/inject.h"
 #include "pmpi/message.h"
 #include "pmpi/protocol_host.h"
@@ -227,13 +229,6 @@ std::vector<CompanionRank> GatherRanks(const std::string& node) {
   return ranks;
 }
 
-std::string LibraryVersion() {
-  char version[MPI_MAX_LIBRARY_VERSION_STRING] = {0};
-  int length = 0;
-  PMPI_Get_library_version(version, &length);
-  return std::string(version).substr(0, std::string(version).find('\n'));
-}
-
 void SetUpProtocol(std::uint64_t interval) {
   engine::PrepareNodeMap();
   logging::ProtocolConfiguration& p = g.protocol_configuration;
@@ -257,6 +252,24 @@ void RemoveLeftOvers(const std::string& directory) {
   for (const std::string& name : Environment::Posix()->List(directory)) {
     if (name.starts_with(prefix)) Environment::Posix()->Remove(logging::JoinPath(directory, name));
   }
+}
+
+// By the checkpoint that the rank starts from.
+checkpoint::CutRecord CutOfStart() {
+  std::optional<checkpoint::CutRecord> cut =
+      checkpoint::DecodeCut(restart::FindBlob(checkpoint_datasets::kCut), g.size);
+  if (!cut) Fatal("the checkpoint's cut record is damaged; use another checkpoint");
+  return *std::move(cut);
+}
+
+// What lies in front of a log that begins now.
+logging::ChannelCounts SentBeforeStart() {
+  logging::ChannelCounts sent;
+  if (restart::Csn() == 0) return sent;
+  for (const checkpoint::ChannelCut& channel : CutOfStart().channels) {
+    if (channel.sent > 0) sent[channel.rank] = channel.sent;
+  }
+  return sent;
 }
 
 void OpenLogs(const JobFacts& facts, const logging::ReplayLog* replay) {
@@ -305,7 +318,7 @@ void OpenLogs(const JobFacts& facts, const logging::ReplayLog* replay) {
     g.payload_log = logging::PayloadLog::Recover(environment, options, replay->recovered_interval);
   } else {
     if (replay != nullptr) RemoveLeftOvers(local);
-    g.payload_log = logging::PayloadLog::Create(environment, options);
+    g.payload_log = logging::PayloadLog::Create(environment, options, SentBeforeStart());
   }
 
   // Fresh memory costs page faults: better here than at the first messages.
@@ -337,7 +350,7 @@ void Attach(const JobFacts& facts, const std::string& node) {
   attach.causal_f = g.configuration.causal_f;
   attach.flush_events = g.flushing;
   attach.keep = g.configuration.keep;
-  attach.mpi_version = LibraryVersion();
+  attach.mpi_version = checkpoint_sink::MpiLibraryVersion();
   attach.ftmpi_version = FTMPI_VERSION;
   attach.status_path =
       logging::JoinPath(facts.local_directory, logging::RankStatusFileName(g.rank));
@@ -349,6 +362,23 @@ void Attach(const JobFacts& facts, const std::string& node) {
 
 // What a rank that starts from a checkpoint needs once its image is there.
 std::unique_ptr<logging::ReplayLog> g_restart_log;
+
+// Of the messages that this rank has saved in transit, those whose senders have no log any more.
+std::vector<checkpoint::TransitMessage> SavedMessages(const checkpoint::CutRecord& cut,
+                                                      const std::vector<char>& has_log) {
+  std::vector<checkpoint::TransitMessage> saved;
+  if (std::find(has_log.begin(), has_log.end(), 0) == has_log.end()) return saved;
+  try {
+    saved = in_transit::Load(g_restart_log->job, std::getenv("FTMPI_JOBDIR"), cut);
+  } catch (const LogError& error) {
+    Fatal("%s; use another checkpoint", error.what());
+  }
+  std::erase_if(saved, [&has_log](const checkpoint::TransitMessage& message) {
+    return message.source < 0 || message.source >= g.size ||
+           has_log[static_cast<std::size_t>(message.source)] != 0;
+  });
+  return saved;
+}
 
 // MPI is up, the configuration is read: brings the engine up. With `restart` only what is the
 // process's own; restart::GoOn does the rest.
@@ -497,27 +527,35 @@ void GoOn() {
   state_heap::Adopt();
   saved_state::Load();
   const logging::ReplayLog& log = *g_restart_log;
-  const std::optional<checkpoint::CutRecord> cut =
-      checkpoint::DecodeCut(FindBlob(checkpoint_datasets::kCut), g.size);
-  if (!cut) Fatal("the checkpoint's cut record is damaged; use another checkpoint");
+  const checkpoint::CutRecord cut = CutOfStart();
   g.interval = log.recovered_interval;
   engine::RenewPeers();
-  checkpointing::Restore(*cut);
-  // What everybody had of everybody's messages.
+  // Messages in transit come from their senders' logs; where a log is lost, from their receivers.
+  std::vector<char> has_log(static_cast<std::size_t>(g.size), 0);
+  const char survives = log.payload_log_survives ? 1 : 0;
+  PMPI_Allgather(&survives, 1, MPI_CHAR, has_log.data(), 1, MPI_CHAR, MPI_COMM_WORLD);
+  std::vector<checkpoint::TransitMessage> saved = SavedMessages(cut, has_log);
+  std::vector<checkpoint::ChannelCut> saved_counts;
+  // What everybody has of everybody's messages.
   std::vector<std::uint64_t> mine(static_cast<std::size_t>(g.size), 0);
   std::vector<std::uint64_t> theirs(static_cast<std::size_t>(g.size), 0);
-  for (const checkpoint::ChannelCut& channel : cut->channels)
+  for (const checkpoint::ChannelCut& channel : cut.channels)
     mine[static_cast<std::size_t>(channel.rank)] = channel.received;
+  for (const checkpoint::TransitMessage& message : saved) {
+    saved_counts.push_back({message.source, 0, 1});
+    ++mine[static_cast<std::size_t>(message.source)];
+  }
+  checkpointing::Restore(cut, saved_counts);
   PMPI_Alltoall(mine.data(), 1, MPI_UINT64_T, theirs.data(), 1, MPI_UINT64_T, MPI_COMM_WORLD);
-  if (!log.payload_log_survives)
-    Fatal("the payload log of this rank is lost, and checkpoints without it can't be used yet");
   engine::IndexPayloadLog([&](int to) { return theirs[static_cast<std::size_t>(to)]; },
-                          [&](int to) { return cut->Channel(to).sent; });
+                          [&](int to) { return cut.Channel(to).sent; });
   events::StartReplay(log, log.checkpoint_interval);
   for (Request* request : g.sends_under_way) engine::CompleteRequest(request);
   g.sends_under_way.clear();
   events::PublishCommittable();
   PMPI_Barrier(MPI_COMM_WORLD);
+  for (const checkpoint::TransitMessage& message : saved)
+    engine::TakeInSaved(engine::PeerOf(message.source), message.header, message.payload.data());
   g.status->phase.store(logging::RankPhase::kRunning);
   g_active = true;
 }

@@ -157,6 +157,10 @@ void Deliver(Request* request, Peer* peer, const WireHeader& header, const std::
   ReceivePayload(peer, header.transfer, request->staging, bytes, request);
 }
 
+void TakeInSaved(Peer* peer, const WireHeader& header, const std::byte* payload) {
+  Arrived(peer, header, payload);
+}
+
 void TakeIn(Peer* peer, const WireHeader& header) {
   const auto* payload = reinterpret_cast<const std::byte*>(&header + 1);
   if (checkpointing::OnMessage(peer, header, payload)) return;

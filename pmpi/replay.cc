@@ -19,8 +19,7 @@ constexpr std::uint64_t kWindow = 64;
 constexpr std::uint64_t kLargeWindow = 4;
 
 void PushRecord(Peer* peer, ReplayChannel* channel) {
-  LogRecord* record =
-      OrFatal([&] { return g.payload_log->PinAt(channel->positions[channel->pushed]); });
+  LogRecord* record = OrFatal([&] { return g.payload_log->PinAt(channel->At(channel->pushed)); });
   ++channel->pushed;
   record->header.csn = checkpointing::g_on ? checkpointing::ResendWord(peer, channel->pushed) : 0;
   TransmitRecord(peer, record, true);
@@ -74,24 +73,31 @@ void Compare(Peer* peer, Request* request, std::uint64_t bytes, LogRecord* recor
 }  // namespace
 
 void IndexPayloadLog(const CountOf& received_at, const CountOf& sent_at) {
+  const logging::ChannelCounts* before = g.payload_log->before();
+  FTMPI_CHECK(before != nullptr);
   g.payload_log->ForEach([&](LogRecord& record, std::uint64_t position) {
     FTMPI_CHECK(record.destination >= 0 && record.destination < g.size);
     Peer* peer = PeerOf(record.destination);
     if (!peer->replay) {
       peer->replay = std::make_unique<ReplayChannel>();
+      const auto trimmed = before->find(record.destination);
+      peer->replay->first = trimmed == before->end() ? 0 : trimmed->second;
       peer->replay->base = peer->replay->pushed = received_at(record.destination);
+      // The plan starts from a checkpoint only if the log reaches back to it.
+      FTMPI_CHECK(peer->replay->first <= peer->replay->base);
       g.replay_peers.push_back(peer);
     }
     ReplayChannel& channel = *peer->replay;
-    const auto index = static_cast<std::uint32_t>(channel.positions.size());
+    const std::size_t index = channel.end();
     channel.positions.push_back(position);
     if ((record.header.flags & logging::kFlagSchedule) != 0) {
       if (index >= sent_at(record.destination))
         channel.schedule[ScheduleKey{record.header.communicator, record.header.tag,
                                      record.header.ssn}] = index;
     } else {
+      if (channel.program.empty()) channel.first_ssn = record.header.ssn;
+      FTMPI_CHECK(record.header.ssn == channel.end_ssn());
       channel.program.push_back(index);
-      FTMPI_CHECK(record.header.ssn == channel.program.size());
     }
     return true;
   });
@@ -99,7 +105,7 @@ void IndexPayloadLog(const CountOf& received_at, const CountOf& sent_at) {
 
 bool ReplaySend(Peer* peer, Request* request, std::uint64_t bytes) {
   ReplayChannel& channel = *peer->replay;
-  std::uint32_t index = 0;
+  std::size_t index = 0;
   if (request->schedule_lane) {
     const auto found =
         channel.schedule.find(ScheduleKey{request->communicator->id, request->tag, request->ssn});
@@ -107,20 +113,21 @@ bool ReplaySend(Peer* peer, Request* request, std::uint64_t bytes) {
     index = found->second;
     channel.schedule.erase(found);
   } else {
-    if (request->ssn > channel.program.size()) {
+    if (channel.program.empty() || request->ssn >= channel.end_ssn()) {
       // New in this incarnation: it goes behind all that was logged.
-      while (channel.pushed < channel.positions.size()) PushRecord(peer, &channel);
+      while (channel.pushed < channel.end()) PushRecord(peer, &channel);
       if (channel.schedule.empty()) {
         std::erase(g.replay_peers, peer);
         peer->replay.reset();
       }
       return false;
     }
-    index = channel.program[request->ssn - 1];
+    FTMPI_CHECK(request->ssn >= channel.first_ssn);
+    index = channel.program[request->ssn - channel.first_ssn];
   }
   if (checkpointing::g_on) checkpointing::WordFor(peer);
   while (channel.pushed <= index) PushRecord(peer, &channel);
-  LogRecord* record = OrFatal([&] { return g.payload_log->PinAt(channel.positions[index]); });
+  LogRecord* record = OrFatal([&] { return g.payload_log->PinAt(channel.At(index)); });
   Compare(peer, request, bytes, record);
   g.payload_log->Unpin(record);
   return true;
@@ -130,8 +137,8 @@ void DropFinishedReplay() {
   for (std::size_t n = 0; n < g.replay_peers.size();) {
     Peer* peer = g.replay_peers[n];
     const ReplayChannel& channel = *peer->replay;
-    if (channel.pushed < channel.positions.size() || peer->last_ssn < channel.program.size() ||
-        !channel.schedule.empty()) {
+    const bool sends_left = !channel.program.empty() && peer->last_ssn + 1 < channel.end_ssn();
+    if (channel.pushed < channel.end() || sends_left || !channel.schedule.empty()) {
       ++n;
       continue;
     }
@@ -144,13 +151,13 @@ bool PushReplay() {
   bool did = false;
   for (Peer* peer : g.replay_peers) {
     ReplayChannel& channel = *peer->replay;
-    for (int n = 0; n < 8 && channel.pushed < channel.positions.size(); ++n) {
+    for (int n = 0; n < 8 && channel.pushed < channel.end(); ++n) {
       const std::uint64_t outstanding =
           channel.pushed - std::min<std::uint64_t>(channel.base + channel.credited, channel.pushed);
       if (outstanding >= kWindow) break;
       if (outstanding >= kLargeWindow) {
         LogRecord* record =
-            OrFatal([&] { return g.payload_log->PinAt(channel.positions[channel.pushed]); });
+            OrFatal([&] { return g.payload_log->PinAt(channel.At(channel.pushed)); });
         const bool large = record->header.kind == MessageKind::kRendezvous;
         g.payload_log->Unpin(record);
         if (large) break;

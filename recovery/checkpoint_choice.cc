@@ -4,24 +4,33 @@
 
 #include <algorithm>
 #include <cstring>
-#include <optional>
 #include <span>
+#include <utility>
 
 #include "checkpoint/checkpoint_directory.h"
 #include "checkpoint/cut_record.h"
+#include "checkpoint/deletion.h"
 #include "checkpoint/rank_file_reader.h"
 #include "checkpoint/store_error.h"
 #include "checkpoint/store_reader.h"
+#include "checkpoint/transit_file.h"
+#include "logging/log_error.h"
 #include "pmpi/checkpoint_datasets.h"
+#include "recovery/log_coverage.h"
+#include "recovery/module_builds.h"
 
 namespace ftmpi::recovery {
 namespace {
 
 using checkpoint_datasets::EngineRecord;
 
-struct RankCheckpoint {
-  EngineRecord record{};
-  checkpoint::CutRecord cut;
+// A state to start from, of all ranks.
+struct Candidate {
+  std::uint32_t csn = 0;  // 0: the initial state
+  std::vector<EngineRecord> records;
+  std::vector<checkpoint::CutRecord> cuts;
+  std::string builds;                                          // of rank 0's files
+  std::vector<std::vector<checkpoint::TransitMessage>> saved;  // by receiver; empty: none
 };
 
 std::vector<std::byte> Content(checkpoint::RankFileReader* file, const char* name) {
@@ -35,99 +44,209 @@ std::vector<std::byte> Content(checkpoint::RankFileReader* file, const char* nam
   throw checkpoint::StoreError(file->path() + ": it has no dataset " + name);
 }
 
-RankCheckpoint ReadRank(logging::Environment* environment, const std::string& path, int np) {
+void ReadRank(logging::Environment* environment, const std::string& path, int np,
+              Candidate* candidate) {
   checkpoint::RankFileReader file(environment, path);
-  RankCheckpoint rank;
   const std::vector<std::byte> record = Content(&file, checkpoint_datasets::kState);
-  if (record.size() != sizeof rank.record)
+  EngineRecord engine{};
+  if (record.size() != sizeof engine)
     throw checkpoint::StoreError(path + ": the record of the engine is of another version");
-  std::memcpy(&rank.record, record.data(), sizeof rank.record);
+  std::memcpy(&engine, record.data(), sizeof engine);
   const std::optional<checkpoint::CutRecord> cut =
       checkpoint::DecodeCut(Content(&file, checkpoint_datasets::kCut), np);
   if (!cut) throw checkpoint::StoreError(path + ": the record of its cut is damaged");
-  rank.cut = *cut;
-  return rank;
+  if (candidate->builds.empty()) {
+    const std::vector<std::byte> builds = Content(&file, checkpoint_datasets::kBuilds);
+    candidate->builds.assign(reinterpret_cast<const char*>(builds.data()), builds.size());
+  }
+  candidate->records.push_back(engine);
+  candidate->cuts.push_back(*cut);
+  const checkpoint::TransitOwner owner{file.attributes().job, cut->csn, cut->epoch, cut->rank};
+  const std::string transit =
+      logging::JoinPath(logging::DirectoryOf(path), checkpoint::TransitFileName(cut->rank));
+  candidate->saved.push_back(checkpoint::ReadTransitFile(environment, transit, owner));
 }
 
-// Why the plan can't start from this state; empty: it can.
-std::string Unfit(const PlanRank& plan, const RankCheckpoint& rank) {
-  if (!plan.payload_log_survives) {
-    return fmt::format("the payload log of rank {}, which holds messages in transit, is lost",
-                       plan.rank);
+Candidate InitialState(int np) {
+  Candidate initial;
+  initial.records.resize(static_cast<std::size_t>(np));
+  for (int rank = 0; rank < np; ++rank) {
+    checkpoint::CutRecord cut;
+    cut.rank = rank;
+    initial.cuts.push_back(cut);
   }
-  if (rank.record.interval > plan.interval) {
-    return fmt::format("rank {} was in state interval {} then, and can be brought to {} only",
-                       plan.rank, rank.record.interval, plan.interval);
-  }
-  if (rank.record.stdout_taken > plan.stdout_released ||
-      rank.record.stderr_taken > plan.stderr_released) {
-    return fmt::format("rank {} had written more output then than was shown", plan.rank);
+  return initial;
+}
+
+std::string NameOf(const Candidate& candidate) {
+  return candidate.csn == 0 ? "the initial state" : fmt::format("checkpoint {}", candidate.csn);
+}
+
+// What the logs lack for a start from there; empty: nothing.
+std::string MissingEvents(const Candidate& candidate, const Findings& findings,
+                          const std::vector<RankEvidence>& evidence) {
+  for (std::size_t index = 0; index < findings.ranks.size(); ++index) {
+    const std::uint64_t trimmed =
+        std::max(findings.ranks[index].trimmed_interval, evidence[index].base_trimmed);
+    if (trimmed <= candidate.records[index].interval) continue;
+    return fmt::format(
+        "the events of rank {} are known from event {} on only, and it was in state interval {} "
+        "then: the logs are trimmed by checkpoints",
+        index, trimmed + 1, candidate.records[index].interval);
   }
   return "";
 }
 
-void Enter(std::uint32_t csn, const std::vector<RankCheckpoint>& ranks, const Findings& findings,
-           const RecoveryLine& line, ReplayPlan* plan) {
+// Why the plan can't start from this state; empty: it can, and the plan says how.
+std::string Enter(const Candidate& candidate, const Findings& findings, const RecoveryLine& line,
+                  ReplayPlan* plan) {
   for (PlanRank& each : plan->ranks) each.resend = each.suppress = 0;
   for (std::size_t index = 0; index < plan->ranks.size(); ++index) {
     PlanRank& each = plan->ranks[index];
-    const RankCheckpoint& rank = ranks[index];
-    each.from = fmt::format("checkpoint {}", csn);
-    each.checkpoint_csn = csn;
-    each.checkpoint_interval = rank.record.interval;
-    each.checkpoint_stdout = rank.record.stdout_taken;
-    each.checkpoint_stderr = rank.record.stderr_taken;
-    each.events = 0;
-    for (const logging::Determinant& determinant : line.ranks[index].determinants) {
-      if (determinant.index > rank.record.interval &&
-          determinant.kind != logging::EventKind::kDependency) {
-        ++each.events;
-      }
+    const EngineRecord& record = candidate.records[index];
+    if (record.interval > each.interval) {
+      return fmt::format("rank {} was in state interval {} then, and can be brought to {} only",
+                         each.rank, record.interval, each.interval);
     }
-    for (const ChannelInventory& channel : findings.ranks[index].channels) {
-      const std::uint64_t sent = rank.cut.Channel(channel.destination).sent;
-      each.suppress += channel.messages - std::min(channel.messages, sent);
+    if (record.stdout_taken > each.stdout_released || record.stderr_taken > each.stderr_released)
+      return fmt::format("rank {} had written more output then than was shown", each.rank);
+    const RankFindings& found = findings.ranks[index];
+    std::vector<std::uint64_t> saved;
+    for (std::size_t to = 0; to < candidate.saved.size(); ++to) {
+      const checkpoint::MessageRange range =
+          checkpoint::InTransit(candidate.cuts[index], candidate.cuts[to]);
+      saved.push_back(checkpoint::SavedFrom(candidate.saved[to], each.rank, range.first));
+    }
+    LogUse use =
+        UseOfLog(each.rank, each.payload_log_survives, found.channels, candidate.cuts, saved);
+    if (!use.refusal.empty()) return use.refusal;
+    each.payload_log_survives = use.usable;
+    if (candidate.csn != 0) {
+      each.from = fmt::format("checkpoint {}", candidate.csn);
+      each.checkpoint_csn = candidate.csn;
+      each.checkpoint_interval = record.interval;
+      each.checkpoint_stdout = record.stdout_taken;
+      each.checkpoint_stderr = record.stderr_taken;
+    }
+    each.events = static_cast<std::uint64_t>(
+        std::count_if(line.ranks[index].determinants.begin(), line.ranks[index].determinants.end(),
+                      [&record](const logging::Determinant& determinant) {
+                        return determinant.index > record.interval &&
+                               determinant.kind != logging::EventKind::kDependency;
+                      }));
+    if (!use.usable) continue;
+    for (const ChannelInventory& channel : found.channels) {
       if (channel.destination < 0 ||
           static_cast<std::size_t>(channel.destination) >= plan->ranks.size())
         continue;
       const auto to = static_cast<std::size_t>(channel.destination);
-      const std::uint64_t received = ranks[to].cut.Channel(each.rank).received;
-      plan->ranks[to].resend += channel.messages - std::min(channel.messages, received);
+      const std::uint64_t end = channel.before + channel.messages;
+      const std::uint64_t sent = candidate.cuts[index].Channel(channel.destination).sent;
+      const std::uint64_t received = candidate.cuts[to].Channel(each.rank).received;
+      each.suppress += end - std::min(end, sent);
+      plan->ranks[to].resend += end - std::min(end, received);
     }
   }
+  return "";
+}
+
+// Reasons of a candidate that can't be used.
+std::string Joined(const std::vector<std::string>& reasons) {
+  std::string joined;
+  for (const std::string& each : reasons) joined += (joined.empty() ? "" : "; ") + each;
+  return joined;
 }
 
 }  // namespace
 
-std::vector<std::string> ChooseCheckpoint(logging::Environment* environment,
-                                          const std::string& job_directory,
-                                          const JobDescription& job, const Findings& findings,
-                                          const RecoveryLine& line, ReplayPlan* plan) {
-  std::vector<std::string> remarks;
-  const checkpoint::NewestUsable newest = checkpoint::FindNewestUsable(
-      environment, job_directory, job.job, checkpoint::Depth::kEverything);
-  for (const checkpoint::CheckpointReport& report : newest.passed_over) {
-    if (!report.permanent) continue;
-    for (const std::string& problem : report.problems)
-      remarks.push_back(fmt::format("checkpoint {} is not used: {}", report.csn, problem));
-  }
-  if (!newest.checkpoint) return remarks;
-  const std::uint64_t csn = newest.checkpoint->csn;
-  try {
-    std::vector<RankCheckpoint> ranks;
-    for (const PlanRank& each : plan->ranks) {
-      ranks.push_back(
-          ReadRank(environment, checkpoint::RankPath(job_directory, csn, each.rank), job.np));
-      if (const std::string unfit = Unfit(each, ranks.back()); !unfit.empty()) {
-        remarks.push_back(fmt::format("checkpoint {} is not used: {}", csn, unfit));
-        return remarks;
+Start ChooseStart(logging::Environment* environment, const StartOptions& options,
+                  const JobDescription& job, const Findings& findings,
+                  const std::vector<RankEvidence>& evidence) {
+  Start start;
+  // Empty: taken; else why not.
+  const auto attempt = [&](const Candidate& candidate) -> std::string {
+    if (std::string missing = MissingEvents(candidate, findings, evidence); !missing.empty())
+      return missing;
+    std::vector<RankEvidence> from = evidence;
+    std::vector<std::uint64_t> intervals;
+    for (const EngineRecord& each : candidate.records) intervals.push_back(each.interval);
+    StartFrom(intervals, &from);
+    start.line = FindRecoveryLine(options.line, std::move(from));
+    if (!start.line.refusals.empty()) return Joined(start.line.refusals);
+    start.plan = MakePlan(job, findings, start.line, options.nodes_now, options.lost_nodes);
+    return Enter(candidate, findings, start.line, &start.plan);
+  };
+  std::vector<std::string> reasons;
+  bool any = false;  // there are checkpoints
+  for (const checkpoint::CheckpointListing& each :
+       checkpoint::ListCheckpoints(environment, options.job_directory)) {
+    const auto csn = static_cast<std::uint32_t>(each.csn);
+    if (!each.has_index || (options.wanted && csn != *options.wanted)) {
+      start.newer.push_back(csn);
+      continue;
+    }
+    any = true;
+    const checkpoint::CheckpointReport report = checkpoint::Examine(
+        environment, options.job_directory, csn, job.job, checkpoint::Depth::kEverything);
+    std::vector<std::string> problems = report.problems;
+    if (report.usable) {
+      Candidate candidate;
+      candidate.csn = csn;
+      try {
+        if (report.identity.np != job.np) {
+          throw checkpoint::StoreError(
+              fmt::format("it is of {} ranks, the job has {}", report.identity.np, job.np));
+        }
+        for (int rank = 0; rank < job.np; ++rank) {
+          ReadRank(environment, checkpoint::RankPath(options.job_directory, csn, rank), job.np,
+                   &candidate);
+        }
+        if (const std::string wrong = checkpoint::Contradiction(candidate.cuts); !wrong.empty())
+          throw checkpoint::StoreError(wrong);
+        // Older checkpoints would say the same, and the beginning is not what the user expects.
+        if (const std::vector<std::string> other = DifferingBuilds(candidate.builds);
+            !other.empty()) {
+          throw RecoveryError(fmt::format(
+              "checkpoint {} can't be used: {}; put the files back, or replay from the beginning "
+              "(--to 0) if you know that it makes no difference",
+              csn, Joined(other)));
+        }
+        const std::string refusal = attempt(candidate);
+        if (refusal.empty()) {
+          if (options.wanted) std::erase_if(start.newer, [csn](auto other) { return other < csn; });
+          return start;
+        }
+        problems.push_back(refusal);
+      } catch (const logging::LogError& error) {
+        problems.emplace_back(error.what());
       }
     }
-    Enter(static_cast<std::uint32_t>(csn), ranks, findings, line, plan);
-  } catch (const checkpoint::StoreError& error) {
-    remarks.push_back(fmt::format("checkpoint {} is not used: {}", csn, error.what()));
+    for (const std::string& problem : problems) {
+      start.remarks.push_back(fmt::format("checkpoint {} is not used: {}", csn, problem));
+      reasons.push_back(start.remarks.back());
+    }
+    start.newer.push_back(csn);
   }
-  return remarks;
+  if (options.wanted && *options.wanted != 0) {
+    if (!any) {
+      reasons.push_back(
+          fmt::format("there is no permanent checkpoint {} (mpi-ft-ls {} lists what there is)",
+                      *options.wanted, options.job_directory));
+    }
+    throw RecoveryError("the job can't be recovered from there: " + Joined(reasons));
+  }
+  const Candidate initial = InitialState(job.np);
+  const std::string refusal = attempt(initial);
+  if (refusal.empty()) return start;
+  reasons.push_back(reasons.empty() && !any ? refusal
+                                            : NameOf(initial) + " is not used: " + refusal);
+  throw RecoveryError("the job can't be recovered: " + Joined(reasons));
+}
+
+void RemoveNewer(logging::Environment* environment, const std::string& job_directory,
+                 const std::vector<std::uint32_t>& newer) {
+  for (const std::uint32_t csn : newer)
+    checkpoint::DeleteCheckpoint(environment, job_directory, csn);
 }
 
 }  // namespace ftmpi::recovery

@@ -1,7 +1,8 @@
-// Which checkpoint a recovery starts from.
+// From where a recovery starts: a checkpoint, or the initial state.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -10,13 +11,35 @@
 
 namespace ftmpi::recovery {
 
-// Looks for the newest permanent checkpoint of the job whose files are intact and from which every
-// rank can be replayed to where the plan takes it, and enters it in the plan; a plan without one
-// starts from the initial state. Remarks say why newer ones were passed over. Throws LogError when
-// the job directory can't be read.
-std::vector<std::string> ChooseCheckpoint(logging::Environment* environment,
-                                          const std::string& job_directory,
-                                          const JobDescription& job, const Findings& findings,
-                                          const RecoveryLine& line, ReplayPlan* plan);
+struct StartOptions {
+  std::string job_directory;
+  LineOptions line;
+  std::vector<std::string> nodes_now;  // by rank
+  std::vector<std::string> lost_nodes;
+  // The checkpoint that the user asks for (mpi-ft-recover --to), 0: the initial state.
+  std::optional<std::uint32_t> wanted;
+};
+
+struct Start {
+  RecoveryLine line;
+  ReplayPlan plan;
+  // Why newer checkpoints are passed over: work that is done again, so it is always said.
+  std::vector<std::string> remarks;
+  // Checkpoints that are newer than the start: their numbers are given out again.
+  std::vector<std::uint32_t> newer;
+};
+
+// Tries the permanent checkpoints of the job, the newest first, and then the initial state: the
+// first one is taken whose files are intact and from which every rank can be brought to where the
+// recovery line takes it, with what is left of the logs (checkpoint/COORDINATION.md, "Trimming").
+// Throws RecoveryError with every reason when there is none, and LogError when the job directory
+// can't be read.
+Start ChooseStart(logging::Environment* environment, const StartOptions& options,
+                  const JobDescription& job, const Findings& findings,
+                  const std::vector<RankEvidence>& evidence);
+
+// Removes the checkpoints that are newer than the start. After CommitPlan.
+void RemoveNewer(logging::Environment* environment, const std::string& job_directory,
+                 const std::vector<std::uint32_t>& newer);
 
 }  // namespace ftmpi::recovery

@@ -32,6 +32,7 @@ void ReadBase(Environment* environment, const std::string& job_directory, const 
   findings->base_poll_failures = base.poll_failures;
   findings->base_interval = base.recovered_interval;
   evidence->base_interval = base.recovered_interval;
+  evidence->base_trimmed = base.trimmed_interval;
   evidence->base = std::move(base.determinants);
 }
 
@@ -94,6 +95,7 @@ void Apply(RankInventory* found, const JobDescription& job, RankFindings* findin
     findings->started = true;
     findings->own_log_survives = found->events.damaged.empty();
     if (!found->events.damaged.empty()) remarks->push_back(found->events.damaged);
+    findings->trimmed_interval = found->events.trimmed_interval;
     if (found->events.damaged.empty() && found->events.base_interval != findings->base_interval) {
       throw RecoveryError(fmt::format(
           "rank {}'s event log on {} starts at event {}, the epoch's replay log ends at {}; the "
@@ -110,6 +112,8 @@ void Apply(RankInventory* found, const JobDescription& job, RankFindings* findin
     findings->payload_log_survives = true;
     findings->channels = found->payload.channels;
     findings->position.messages = found->payload.records;
+    for (const ChannelInventory& channel : findings->channels)
+      findings->position.messages += channel.before;
   }
 }
 

@@ -48,6 +48,9 @@ struct RankFindings {
   RankPosition position;
   std::optional<std::uint64_t> base_poll_failures;  // of the replay log that the epoch started with
   std::uint64_t base_interval = 0;
+  // The rank's own event log lacks its first events, up to this one: checkpoints made them
+  // needless.
+  std::uint64_t trimmed_interval = 0;
 };
 
 struct Findings {

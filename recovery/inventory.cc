@@ -30,7 +30,7 @@ using logging::RankPhase;
 using logging::RankStatus;
 
 constexpr std::uint64_t kMagic = 0x314e45564e495446;  // "FTINVEN1"
-constexpr std::uint32_t kVersion = 1;
+constexpr std::uint32_t kVersion = 2;
 
 StatusInventory ReadStatus(Environment* environment, const std::string& path, std::uint64_t job,
                            int rank) {
@@ -70,6 +70,8 @@ EventInventory ReadEvents(Environment* environment, const std::string& path,
     }
     found.damaged = contents.damaged;
     found.base_interval = contents.base_interval;
+    found.trimmed_records = contents.trim.records;
+    found.trimmed_interval = contents.trim.interval;
     found.determinants = std::move(contents.determinants);
   } catch (const logging::LogError& error) {
     found.damaged = error.what();
@@ -168,6 +170,7 @@ void PutRank(Writer* writer, const RankInventory& rank) {
   writer->Number(static_cast<std::uint64_t>(rank.payload.channels.size()));
   for (const ChannelInventory& channel : rank.payload.channels) {
     writer->Number(channel.destination);
+    writer->Number(channel.before);
     writer->Number(channel.messages);
     writer->Number(channel.bytes);
     writer->Number(channel.last_ssn);
@@ -176,6 +179,8 @@ void PutRank(Writer* writer, const RankInventory& rank) {
   writer->Flag(rank.events.present);
   writer->String(rank.events.damaged);
   writer->Number(rank.events.base_interval);
+  writer->Number(rank.events.trimmed_records);
+  writer->Number(rank.events.trimmed_interval);
   writer->Number(static_cast<std::uint64_t>(rank.events.determinants.size()));
   writer->Bytes(rank.events.determinants.data(),
                 rank.events.determinants.size() * sizeof(Determinant));
@@ -200,10 +205,11 @@ RankInventory GetRank(Reader* reader) {
   rank.payload.present = reader->Flag();
   rank.payload.damaged = reader->String();
   rank.payload.records = reader->Number<std::uint64_t>();
-  constexpr std::size_t kChannelBytes = 4 + 4 * 8;
+  constexpr std::size_t kChannelBytes = 4 + 5 * 8;
   rank.payload.channels.resize(reader->Entries(kChannelBytes));
   for (ChannelInventory& channel : rank.payload.channels) {
     channel.destination = reader->Number<std::int32_t>();
+    channel.before = reader->Number<std::uint64_t>();
     channel.messages = reader->Number<std::uint64_t>();
     channel.bytes = reader->Number<std::uint64_t>();
     channel.last_ssn = reader->Number<std::uint64_t>();
@@ -212,6 +218,8 @@ RankInventory GetRank(Reader* reader) {
   rank.events.present = reader->Flag();
   rank.events.damaged = reader->String();
   rank.events.base_interval = reader->Number<std::uint64_t>();
+  rank.events.trimmed_records = reader->Number<std::uint64_t>();
+  rank.events.trimmed_interval = reader->Number<std::uint64_t>();
   rank.events.determinants.resize(reader->Entries(sizeof(Determinant)));
   const std::size_t size = rank.events.determinants.size() * sizeof(Determinant);
   if (size > 0) std::memcpy(rank.events.determinants.data(), reader->Take(size).data(), size);

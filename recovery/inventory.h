@@ -30,10 +30,11 @@ class InventoryError : public std::runtime_error {
 // messages are counted in `messages` and `bytes`, not in `last_ssn`).
 struct ChannelInventory {
   std::int32_t destination = -1;
-  std::uint64_t messages = 0;
-  std::uint64_t bytes = 0;          // of payload
-  std::uint64_t last_ssn = 0;       // greatest SSN in the log
+  std::uint64_t messages = 0;  // in the log: numbers before + 1 to before + messages on the channel
+  std::uint64_t bytes = 0;     // of payload
+  std::uint64_t last_ssn = 0;  // greatest SSN in the log
   std::uint64_t last_interval = 0;  // greatest state interval that a message was sent in
+  std::uint64_t before = 0;         // sent in front of the log's first one: the log was trimmed
 
   bool operator==(const ChannelInventory&) const = default;
 };
@@ -68,6 +69,8 @@ struct EventInventory {
   bool present = false;
   std::string damaged;
   std::uint64_t base_interval = 0;
+  std::uint64_t trimmed_records = 0;               // of the log's first records so many are gone
+  std::uint64_t trimmed_interval = 0;              // ... among them own ones up to this index
   std::vector<logging::Determinant> determinants;  // own and held, in log order
 
   bool operator==(const EventInventory&) const = default;

@@ -48,6 +48,8 @@ int Run(int argc, char** argv) {
                   "a further argument for mpirun; may be repeated")
       ->take_all()
       ->allow_extra_args(false);
+  application.add_option("--to", options.to,
+                         "start from this checkpoint (see mpi-ft-ls), 0: from the beginning");
   application.add_option("--mpirun", options.mpirun, "the mpirun to use (default: as recorded)");
   application.add_option("--inventory-program", options.inventory_program,
                          "path of mpi-ft-inventory on the nodes (default: as installed here)");

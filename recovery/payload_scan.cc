@@ -9,6 +9,7 @@
 
 #include "logging/environment.h"
 #include "logging/log_error.h"
+#include "logging/payload_log_base.h"
 #include "logging/payload_log_format.h"
 
 namespace ftmpi::recovery {
@@ -103,6 +104,24 @@ PayloadInventory ScanPayloadLog(Environment* environment, const std::string& dir
   inventory.present = true;
   std::map<std::int32_t, ChannelInventory> channels;
   std::uint32_t expected = segments.begin()->first;
+  try {
+    const auto base = logging::ReadPayloadLogBase(environment, directory, {job, rank});
+    if (base) {
+      expected = base->first_segment;
+      segments.erase(segments.begin(), segments.lower_bound(expected));
+      for (const auto& [destination, messages] : base->messages) {
+        channels[destination].destination = destination;
+        channels[destination].before = messages;
+      }
+    } else if (expected != 1) {
+      inventory.damaged = fmt::format("segments 1 to {} of rank {}'s payload log are missing in {}",
+                                      expected - 1, rank, directory);
+      segments.clear();
+    }
+  } catch (const logging::LogError& error) {
+    inventory.damaged = error.what();
+    segments.clear();
+  }
   for (const auto& [number, place] : segments) {
     if (number != expected) {
       inventory.damaged = fmt::format("segment {} of rank {}'s payload log is missing in {}",

@@ -279,15 +279,6 @@ Examination Examine(const CommandOptions& options) {
   line.mode = mode;
   line.lost_units = examination.findings.lost_units;
   line.tolerated_units = mode == logging::Mode::kCausal ? job.causal_f : 1;
-  examination.line = FindRecoveryLine(line, std::move(evidence));
-  ShowRemarks(options, examination.line.remarks);
-  if (!examination.line.refusals.empty()) {
-    throw RecoveryError("the job can't be recovered: " + Join(examination.line.refusals, "; "));
-  }
-  for (const std::string& doubt : examination.line.doubts) {
-    NeedsForce(options, doubt,
-               "--force recovers what is left, but its output may contradict what was shown");
-  }
 
   std::vector<std::string> before;
   for (const ProcessPlace& place : job.ranks) before.push_back(place.node);
@@ -296,13 +287,21 @@ Examination Examine(const CommandOptions& options) {
   if (usable.empty()) {
     throw RecoveryError("no node of the job can be reached; --hosts A,B,... names others");
   }
-  examination.plan = MakePlan(job, examination.findings, examination.line,
-                              PlaceRanks(before, usable), examination.lost_nodes);
-  // A checkpoint that is passed over is work that is done again: that is always said.
-  for (const std::string& remark :
-       ChooseCheckpoint(environment, options.job_directory, job, examination.findings,
-                        examination.line, &examination.plan)) {
-    Say(remark);
+  StartOptions start_options;
+  start_options.job_directory = options.job_directory;
+  start_options.line = line;
+  start_options.nodes_now = PlaceRanks(before, usable);
+  start_options.lost_nodes = examination.lost_nodes;
+  start_options.wanted = options.to;
+  Start start = ChooseStart(environment, start_options, job, examination.findings, evidence);
+  for (const std::string& remark : start.remarks) Say(remark);
+  examination.line = std::move(start.line);
+  examination.plan = std::move(start.plan);
+  examination.newer_checkpoints = std::move(start.newer);
+  ShowRemarks(options, examination.line.remarks);
+  for (const std::string& doubt : examination.line.doubts) {
+    NeedsForce(options, doubt,
+               "--force recovers what is left, but its output may contradict what was shown");
   }
   CheckSamePoint(options, examination);
   return examination;
@@ -328,6 +327,7 @@ int Relaunch(const CommandOptions& options, Examination* examination) {
   if (options.verbose) Say("starting: " + Join(launch.arguments, " "));
 
   CommitPlan(environment, options.job_directory, plan, examination->line, job);
+  RemoveNewer(environment, options.job_directory, examination->newer_checkpoints);
   BlockSignals();
   const pid_t mpirun = StartProgram(launch);
   if (input >= 0) close(input);

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,8 +20,9 @@ struct CommandOptions {
   bool dry_run = false;       // show the plan on standard output and stop
   bool json = false;          // the plan as JSON on standard output, and stop
   bool verbose = false;
-  bool force = false;              // go on where only the user can know that it is right
-  std::vector<std::string> hosts;  // usable nodes; empty: those that were reached
+  bool force = false;               // go on where only the user can know that it is right
+  std::optional<std::uint32_t> to;  // the checkpoint to start from, 0: the initial state
+  std::vector<std::string> hosts;   // usable nodes; empty: those that were reached
   std::vector<std::string> mpirun_arguments;
   std::string mpirun;             // empty: as recorded
   std::string inventory_program;  // empty: where it was installed
@@ -37,6 +40,7 @@ struct Examination {
   Findings findings;
   RecoveryLine line;
   ReplayPlan plan;
+  std::vector<std::uint32_t> newer_checkpoints;  // than the start; they go when the plan counts
 };
 
 // Reads job.json, asks the nodes, computes recovery line and plan. Writes nothing but

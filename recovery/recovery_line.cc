@@ -74,6 +74,18 @@ std::vector<Found> DependenciesOf(const std::vector<Sequence>& sequences) {
 
 }  // namespace
 
+void StartFrom(const std::vector<std::uint64_t>& intervals, std::vector<RankEvidence>* evidence) {
+  for (std::size_t rank = 0; rank < evidence->size(); ++rank) {
+    RankEvidence& each = (*evidence)[rank];
+    const std::uint64_t start = intervals[rank];
+    if (start <= each.base_trimmed) continue;
+    const std::uint64_t known = std::min(start, each.base_interval) - each.base_trimmed;
+    each.base.erase(each.base.begin(), each.base.begin() + static_cast<std::ptrdiff_t>(known));
+    each.base_trimmed = start;
+    each.base_interval = std::max(each.base_interval, start);
+  }
+}
+
 RecoveryLine FindRecoveryLine(const LineOptions& options, std::vector<RankEvidence> evidence) {
   RecoveryLine line;
   const std::size_t size = evidence.size();
@@ -81,9 +93,10 @@ RecoveryLine FindRecoveryLine(const LineOptions& options, std::vector<RankEviden
   std::vector<std::uint64_t> reach(size);
   for (std::size_t rank = 0; rank < size; ++rank) {
     RankEvidence& each = evidence[rank];
-    if (each.base.size() != each.base_interval) {
+    if (each.base.size() != each.base_interval - each.base_trimmed) {
       line.refusals.push_back(fmt::format("rank {}: its replay log holds {} events instead of {}",
-                                          rank, each.base.size(), each.base_interval));
+                                          rank, each.base.size(),
+                                          each.base_interval - each.base_trimmed));
     }
     sequences[rank] = PutTogether(static_cast<int>(rank), each.base_interval, std::move(each.found),
                                   &line.refusals);
@@ -150,6 +163,7 @@ RecoveryLine FindRecoveryLine(const LineOptions& options, std::vector<RankEviden
     result.recovered_interval = reach[rank];
     result.rolled_back = stable[rank] - reach[rank];
     result.at_failure_state = each.own_log_survives && result.rolled_back == 0;
+    result.trimmed_interval = each.base_trimmed;
     result.determinants = std::move(evidence[rank].base);
     const auto kept = sequences[rank].unbroken.begin() +
                       static_cast<std::ptrdiff_t>(reach[rank] - each.base_interval);

@@ -22,8 +22,11 @@ namespace ftmpi::recovery {
 struct RankEvidence {
   bool own_log_survives =
       false;  // its event log of this epoch was read whole: nothing of it is lost
-  std::uint64_t base_interval = 0;          // on stable storage up to here
-  std::vector<logging::Determinant> base;   // determinants 1..base_interval
+  // On stable storage up to here: by the replay log that the epoch started with, or by the
+  // checkpoint from which the rank is to start.
+  std::uint64_t base_interval = 0;
+  std::uint64_t base_trimmed = 0;           // of these, the first so many are not known, nor needed
+  std::vector<logging::Determinant> base;   // determinants base_trimmed + 1..base_interval
   std::vector<logging::Determinant> found;  // behind the base, from everywhere, in any order
 };
 
@@ -37,7 +40,9 @@ struct LineOptions {
 
 struct RankLine {
   std::uint64_t recovered_interval = 0;
-  std::vector<logging::Determinant> determinants;  // 1..recovered_interval, in order of index
+  std::uint64_t trimmed_interval = 0;  // events up to here are not in `determinants`
+  std::vector<logging::Determinant>
+      determinants;               // trimmed_interval + 1..recovered_interval, in order of index
   bool at_failure_state = false;  // it reaches the state it had when the job failed
   std::uint64_t rolled_back = 0;  // intervals that survived but depend on lost ones (an orphan's)
 };
@@ -50,6 +55,11 @@ struct RecoveryLine {
   std::vector<std::string> doubts;
   std::vector<std::string> remarks;
 };
+
+// What the evidence is when the ranks start from a checkpoint at which rank r was in interval
+// `intervals[r]`: what lies in front of it counts as stable, whether its determinants are known or
+// not.
+void StartFrom(const std::vector<std::uint64_t>& intervals, std::vector<RankEvidence>* evidence);
 
 // `evidence[r]` is of rank r; base determinants are moved from.
 RecoveryLine FindRecoveryLine(const LineOptions& options, std::vector<RankEvidence> evidence);

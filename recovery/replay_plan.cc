@@ -208,6 +208,7 @@ void CommitPlan(logging::Environment* environment, const std::string& job_direct
     log.rank = each.rank;
     log.epoch = plan.epoch;
     log.recovered_interval = each.interval;
+    log.trimmed_interval = line.ranks[index].trimmed_interval;
     log.poll_failures = each.poll_failures;
     log.payload_log_survives = each.payload_log_survives;
     log.stdout_released = each.stdout_released;

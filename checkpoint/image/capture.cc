@@ -113,6 +113,18 @@ __attribute__((noinline)) pid_t Freeze(Sink& sink, const Registers& registers, i
 
 }  // namespace
 
+pid_t RunInCopy(bool (*task)()) {
+  const pid_t child = Fork();
+  if (child != 0) return child;
+  bool done = false;
+  try {
+    done = capture_heap::Start() && task();
+  } catch (const std::exception&) {
+    done = false;
+  }
+  _exit(done ? 0 : 1);
+}
+
 bool CanCapture() { return ArenaActive(); }
 
 Outcome Capture(Sink& sink, pid_t* writer, PageTracker* tracker) {

@@ -32,6 +32,11 @@ enum class Outcome : std::uint8_t {
 // Threads of libraries must not write to the program's memory during the call.
 Outcome Capture(Sink& sink, pid_t* writer, PageTracker* tracker = nullptr);
 
+// Runs `task` in a frozen copy of the process, as a writer: it may allocate, what it allocates is
+// never freed, and there are no other threads. Its end is seen by WriterEnded, with what `task`
+// returned as success. -1: the process can't be copied.
+pid_t RunInCopy(bool (*task)());
+
 // Waits for the end of a writer. True: the sink reported success.
 bool WaitForWriter(pid_t writer);
 // True when it has ended; then *success says how.

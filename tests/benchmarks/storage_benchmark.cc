@@ -53,7 +53,7 @@ void BM_PayloadLogWarm(benchmark::State& state) {
   const std::vector<std::byte> message(static_cast<std::size_t>(state.range(0)), std::byte{1});
   std::uint64_t ssn = 0;
   const auto trim = [&] {
-    if (log->bytes() > 2 * options.segment_size) log->TrimBefore(log->end_position());
+    if (log->bytes() > 2 * options.segment_size) log->TrimBefore(log->end_position(), {{1, ssn}});
   };
   while (ssn * (message.size() + 88) < 8 * options.segment_size) {  // every page is touched
     Log(log.get(), message, ++ssn);

@@ -7,6 +7,8 @@ target_compile_definitions(store_server_test
 add_dependencies(store_server_test mpi-ft-checkpoint-server)
 ftmpi_unit_test(store_commit_test store_commit_test.cc
                 LIBRARIES ftmpi_checkpoint_store ftmpi_fault_environment)
+ftmpi_unit_test(transit_file_test transit_file_test.cc
+                LIBRARIES ftmpi_coordination ftmpi_fault_environment)
 find_package(nlohmann_json REQUIRED)
 # Debian's: the one that has python3-h5py.
 find_program(FTMPI_SYSTEM_PYTHON python3 PATHS /usr/bin NO_DEFAULT_PATH REQUIRED)

@@ -73,9 +73,10 @@ class Job {
     WriteCheckpoint(environment, root_, manifest, &memory, 0);
   }
 
-  CommitResult Take(Environment* environment, std::uint64_t csn, std::uint64_t base) const {
+  CommitResult Take(Environment* environment, std::uint64_t csn, std::uint64_t base,
+                    std::uint32_t keep = 1) const {
     for (int rank = 0; rank < kRanks; ++rank) Write(environment, csn, base, rank);
-    return MakePermanent(environment, root_, kTestJob, csn, kRanks, {0, 1});
+    return MakePermanent(environment, root_, kTestJob, csn, kRanks, {0, 1}, keep);
   }
 
   // What a restart from `csn` would put into the rank's memory.
@@ -114,6 +115,21 @@ std::vector<std::uint64_t> Csns(const Job& job) {
     csns.push_back(each.csn);
   }
   return csns;
+}
+
+TEST(StoreCommit, AsManyStayAsAreWanted) {
+  TemporaryDirectory directory;
+  const Job job(directory.path());
+  for (std::uint64_t csn = 1; csn <= 4; ++csn) job.Take(Environment::Posix(), csn, kNoBase, 2);
+  EXPECT_THAT(Csns(job), ElementsAre(4, 3));
+  // A kept one keeps what it builds on.
+  job.Take(Environment::Posix(), 5, 4, 2);
+  job.Take(Environment::Posix(), 6, kNoBase, 2);
+  EXPECT_THAT(Csns(job), ElementsAre(6, 5, 4));
+  std::filesystem::resize_file(RankPath(job.root(), 6, 1), 1000);
+  job.ExpectGood(5);
+  job.Take(Environment::Posix(), 7, kNoBase, 2);
+  EXPECT_THAT(Csns(job), ElementsAre(7, 6));
 }
 
 TEST(StoreCommit, TheNewestOneReplacesTheOthers) {

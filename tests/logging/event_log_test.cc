@@ -6,6 +6,7 @@
 #include <rapidcheck/gtest.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -102,6 +103,51 @@ TEST_F(EventLogTest, RoundTrip) {
     log->Remove();
     EXPECT_TRUE(directory_.Names().empty());
   }
+}
+
+TEST_F(EventLogTest, ATrimmedLogBeginsLater) {
+  const std::unique_ptr<EventLog> log = Write(20000);
+  const auto blocks = [&] {
+    struct stat file {};
+    EXPECT_EQ(stat(path_.c_str(), &file), 0);
+    return file.st_blocks;
+  };
+  const auto before = blocks();
+  log->Trim(3000, 2999);
+  log->Trim(15000, 14999);
+  log->Trim(100, 99);  // nothing new
+  EXPECT_LT(blocks(), before / 2);
+  for (std::uint64_t i = 20001; i <= 20100; ++i) log->Append(Event(i));
+  EventLogContents contents = ReadEventLog(environment_, path_);
+  EXPECT_EQ(contents.damaged, "");
+  EXPECT_EQ(contents.trim.records, 15000U);
+  EXPECT_EQ(contents.trim.interval, 14999U);
+  EXPECT_EQ(contents.determinants, Events(15001, 5100));
+  EXPECT_EQ(ReadEventLogRange(environment_, path_, 20050).determinants, Events(20051, 50));
+
+  // Everything may go, and it goes on.
+  log->Trim(log->record_count(), 20100);
+  EXPECT_TRUE(ReadEventLog(environment_, path_).determinants.empty());
+  log->Append(Event(20101));
+  EXPECT_EQ(ReadEventLog(environment_, path_).determinants, Events(20101, 1));
+  log->Remove();
+  EXPECT_THAT(directory_.Names(), ElementsAre());
+}
+
+TEST_F(EventLogTest, WhatSaysHowFarItWasTrimmedIsChecked) {
+  Write(1000)->Trim(500, 499);
+  const std::string base = path_ + ".base";
+  const std::vector<char> good = ReadBytes(base);
+  ASSERT_EQ(good.size(), 32U);
+  for (std::size_t bit = 0; bit < 8 * good.size(); ++bit) {
+    std::vector<char> bad = good;
+    bad[bit / 8] = static_cast<char>(bad[bit / 8] ^ (1 << (bit % 8)));
+    WriteBytes(base, bad);
+    EXPECT_THAT(ErrorOf([&] { ReadEventLog(environment_, path_); }), HasSubstr(base)) << bit;
+  }
+  WriteBytes(base, {good.begin(), good.end() - 1});
+  EXPECT_THAT(ErrorOf([&] { ReadEventLog(environment_, path_); }),
+              HasSubstr(base + " has 31 bytes"));
 }
 
 TEST_F(EventLogTest, AnExistingFileIsRefused) {

@@ -36,6 +36,10 @@ class FaultMappedFile final : public MappedFile {
     environment_->Pass(FaultPoint::kAllocate, path_);
     base_->Truncate(size);
   }
+  void Discard(std::uint64_t begin, std::uint64_t end) override {
+    environment_->Pass(FaultPoint::kAllocate, path_);
+    base_->Discard(begin, end);
+  }
   void Remap(std::uint64_t capacity) override {
     environment_->Pass(FaultPoint::kMap, path_);
     base_->Remap(capacity);

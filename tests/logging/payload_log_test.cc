@@ -369,7 +369,7 @@ TEST_F(PayloadLogTest, MessagesOfSchedulesAreNotTrimmedBySsn) {
     third = position;
     return record.segment < 3;
   });
-  log->TrimBefore(third);
+  log->TrimBefore(third, {});
   EXPECT_EQ(log->record_count(), 1U);
 }
 
@@ -378,12 +378,138 @@ TEST_F(PayloadLogTest, TrimBeforeKeepsWhatIsPinned) {
   LogRecord* const record = Append(log.get(), {1, 1, 100, 0});
   log->Pin(record);
   const std::vector<Message> messages = FillUntilSegment(log.get(), 3);
-  log->TrimBefore(log->end_position());
+  log->TrimBefore(log->end_position(), {{1, messages.size() + 1}});
   EXPECT_EQ(HeaderOf(*record), (Message{1, 1, 100, 0}));
   EXPECT_EQ(ReadAll(log.get()).front(), (Message{1, 1, 100, 0}));
   log->Unpin(record);
-  log->TrimBefore(log->end_position());
+  log->TrimBefore(log->end_position(), {{1, messages.size() + 1}});
   EXPECT_EQ(log->record_count(), 1U);
+}
+
+// Messages to two ranks; the numbers of what is left are known, now and to whoever reads later.
+TEST_F(PayloadLogTest, NumbersStayKnownWhenACheckpointTrims) {
+  options_.spill_directory = spill_.path();
+  std::unique_ptr<PayloadLog> log = Create();
+  struct Sent {
+    int destination;
+    std::uint64_t number;
+  };
+  std::vector<Sent> sent;
+  ChannelCounts counts;
+  const auto append = [&](int messages) {
+    for (int n = 0; n < messages; ++n) {
+      const int to = n % 3 == 0 ? 1 : 2;
+      const std::uint64_t number = ++counts[to];
+      Append(log.get(),
+             {to, number, 1000, 0, static_cast<std::uint8_t>(n % 5 == 0 ? kFlagSchedule : 0)});
+      sent.push_back({to, number});
+    }
+  };
+  const auto expect_numbers = [&](const char* where) {
+    ASSERT_NE(log->before(), nullptr) << where;
+    ChannelCounts next = *log->before();
+    std::size_t index = sent.size() - log->record_count();
+    log->ForEach([&](LogRecord& record, std::uint64_t) {
+      EXPECT_EQ(record.destination, sent[index].destination) << where;
+      EXPECT_EQ(record.header.ssn, sent[index].number) << where;
+      EXPECT_EQ(++next[record.destination], sent[index].number) << where;
+      return ++index < sent.size();
+    });
+    EXPECT_EQ(index, sent.size()) << where;
+  };
+  append(500);
+  log->TrimBefore(0, {});
+  EXPECT_TRUE(log->before()->empty());
+  const std::uint64_t first_cut = log->end_position();
+  const ChannelCounts at_first_cut = counts;
+  append(5000);  // most of it is spilled
+  ASSERT_GT(spill_.Names().size(), 5U);
+  const std::uint64_t second_cut = log->end_position();
+  const ChannelCounts at_second_cut = counts;
+  append(300);
+  log->TrimBefore(first_cut, at_first_cut);
+  EXPECT_LE(log->before()->at(1), at_first_cut.at(1));
+  EXPECT_GT(log->before()->at(2), 0U);
+  expect_numbers("after the first trim");
+  log.reset();
+  log = Recover();
+  EXPECT_EQ(log->damage(), "");
+  expect_numbers("after the first trim, recovered");
+  log->TrimBefore(second_cut, at_second_cut);
+  EXPECT_LE(log->record_count(), 300U + 64U);
+  EXPECT_THAT(spill_.Names(), ElementsAre());
+  expect_numbers("after the second trim");
+  append(10);
+  expect_numbers("appended");
+  // Everything goes: numbers go on.
+  log->TrimBefore(log->end_position(), counts);
+  log.reset();
+  log = Recover();
+  expect_numbers("recovered again");
+  append(10);
+  expect_numbers("appended again");
+  log->Remove();
+  EXPECT_THAT(memory_.Names(), ElementsAre());
+}
+
+TEST_F(PayloadLogTest, ATrimThatWasInterruptedIsFinishedByRecover) {
+  std::unique_ptr<PayloadLog> log = Create();
+  const std::vector<Message> messages = FillUntilSegment(log.get(), 6);
+  const std::uint64_t count = messages.size() - 1;
+  const std::string first = memory_ / SegmentFileName(3, 1);
+  const std::vector<char> content = ReadBytes(first);
+  std::uint64_t last = 0;
+  log->ForEach([&](LogRecord&, std::uint64_t position) {
+    last = position;
+    return true;
+  });
+  log->TrimBefore(last, {{1, count}});
+  ASSERT_FALSE(std::filesystem::exists(first));
+  const std::vector<Message> left = ReadAll(log.get());
+  ASSERT_LT(left.size(), messages.size());
+  log.reset();
+  WriteBytes(first, content);  // it was not removed yet
+  log = Recover();
+  EXPECT_EQ(log->damage(), "");
+  EXPECT_EQ(ReadAll(log.get()), left);
+  EXPECT_EQ(log->before()->at(1), messages.size() - left.size());
+  EXPECT_FALSE(std::filesystem::exists(first));
+}
+
+TEST_F(PayloadLogTest, ADamagedBaseIsAnError) {
+  std::unique_ptr<PayloadLog> log = Create();
+  FillUntilSegment(log.get(), 6);
+  log->TrimBefore(log->end_position(), {{1, 100000}});
+  log.reset();
+  const std::string base = memory_ / "rank-3.payload-base";
+  const std::vector<char> good = ReadBytes(base);
+  for (std::size_t bit = 0; bit < 8 * good.size(); ++bit) {
+    std::vector<char> bad = good;
+    bad[bit / 8] = static_cast<char>(bad[bit / 8] ^ (1 << (bit % 8)));
+    WriteBytes(base, bad);
+    EXPECT_THAT(ErrorOf([&] { Recover(); }), HasSubstr(base)) << bit;
+  }
+  for (std::size_t size = 0; size < good.size(); ++size) {
+    WriteBytes(base, {good.begin(), good.begin() + static_cast<std::ptrdiff_t>(size)});
+    EXPECT_THAT(ErrorOf([&] { Recover(); }), HasSubstr(base)) << size;
+  }
+}
+
+TEST_F(PayloadLogTest, TrimBySsnForgetsTheNumbers) {
+  std::unique_ptr<PayloadLog> log = Create();
+  const std::vector<Message> messages = FillUntilSegment(log.get(), 4);
+  log->Trim(1, messages.size());
+  EXPECT_EQ(log->before(), nullptr);
+  log.reset();
+  EXPECT_EQ(Recover()->before(), nullptr);
+}
+
+TEST_F(PayloadLogTest, ALogMayBeginBehindACheckpoint) {
+  std::unique_ptr<PayloadLog> log = PayloadLog::Create(environment_, options_, {{1, 70}, {4, 2}});
+  Append(log.get(), {1, 71, 100, 0});
+  log.reset();
+  log = Recover();
+  EXPECT_EQ(*log->before(), (ChannelCounts{{1, 70}, {4, 2}}));
 }
 
 TEST_F(PayloadLogTest, TrimReachesSpilledSegments) {

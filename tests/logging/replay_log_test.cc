@@ -71,9 +71,22 @@ TEST_F(ReplayLogTest, RoundTrip) {
     log.payload_log_survives = count != 1;
     WriteReplayLog(environment_, path_, log);
     ExpectSame(ReadReplayLog(environment_, path_), log);
-    EXPECT_EQ(ReadBytes(path_).size(), 112 + 40 * count + 8);
+    EXPECT_EQ(ReadBytes(path_).size(), 120 + 40 * count + 8);
   }
   EXPECT_THAT(directory_.Names(), ElementsAre("rank-5.replay"));
+}
+
+TEST_F(ReplayLogTest, ItMayBeginBehindACheckpoint) {
+  ReplayLog log = Example(7);
+  log.determinants.erase(log.determinants.begin(), log.determinants.begin() + 4);
+  log.trimmed_interval = 4;
+  WriteReplayLog(environment_, path_, log);
+  const ReplayLog read = ReadReplayLog(environment_, path_);
+  ExpectSame(read, log);
+  EXPECT_EQ(read.trimmed_interval, 4U);
+  log.trimmed_interval = 3;
+  EXPECT_THAT(ErrorOf([&] { WriteReplayLog(environment_, path_, log); }),
+              HasSubstr("3 determinants behind 3 for state interval 7"));
 }
 
 TEST_F(ReplayLogTest, WhoseItIsIsChecked) {
@@ -91,7 +104,7 @@ TEST_F(ReplayLogTest, InconsistentLogsAreNotWritten) {
   ReplayLog log = Example(3);
   log.recovered_interval = 4;
   EXPECT_THAT(ErrorOf([&] { WriteReplayLog(environment_, path_, log); }),
-              HasSubstr("3 determinants for state interval 4"));
+              HasSubstr("3 determinants behind 0 for state interval 4"));
   log = Example(3);
   std::swap(log.determinants[1], log.determinants[2]);
   EXPECT_THAT(ErrorOf([&] { WriteReplayLog(environment_, path_, log); }),
@@ -142,9 +155,9 @@ TEST_F(ReplayLogTest, MissingAndForeignFiles) {
   EXPECT_THAT(ErrorOf([&] { ReadReplayLog(environment_, path_); }), HasSubstr("is no replay log"));
   WriteReplayLog(environment_, path_, Example(1));
   std::vector<char> bytes = ReadBytes(path_);
-  bytes[8] = 3;
+  bytes[8] = 4;
   WriteBytes(path_, bytes);
-  EXPECT_THAT(ErrorOf([&] { ReadReplayLog(environment_, path_); }), HasSubstr("version 3"));
+  EXPECT_THAT(ErrorOf([&] { ReadReplayLog(environment_, path_); }), HasSubstr("version 4"));
 }
 
 TEST_F(ReplayLogTest, AFailedWriteLeavesTheOldLog) {
