@@ -16,7 +16,7 @@ add_library(ftmpi_checkpoint_store STATIC
   rank_file_reader.cc rank_file_writer.cc server.cc server_session.cc store_reader.cc zstd_filter.cc)
 target_link_libraries(ftmpi_checkpoint_store
   PUBLIC ftmpi_flags ftmpi_checkpoint_files ftmpi_checkpoint_client ftmpi_logging hdf5::hdf5
-  PRIVATE PkgConfig::ZSTD)
+  PRIVATE ftmpi_coordination PkgConfig::ZSTD)
 
 add_executable(mpi-ft-checkpoint-server mpi_ft_checkpoint_server.cc)
 target_link_libraries(mpi-ft-checkpoint-server PRIVATE ftmpi_checkpoint_store)

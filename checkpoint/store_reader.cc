@@ -10,6 +10,7 @@
 #include "checkpoint/image_chain.h"
 #include "checkpoint/kind_names.h"
 #include "checkpoint/store_error.h"
+#include "checkpoint/transit_file.h"
 
 namespace ftmpi::checkpoint {
 namespace {
@@ -37,6 +38,10 @@ void ExamineRank(Environment* environment, const std::string& root, const IndexF
     ImageChain chain(environment, root, index.identity.kind, index.identity.csn, entry.rank);
     chain.CheckAll();
     for (const auto& file : chain.files()) bases->insert(file->identity().csn);
+    const FileIdentity& of = index.identity;
+    (void)ReadTransitFile(
+        environment, logging::JoinPath(logging::DirectoryOf(path), TransitFileName(entry.rank)),
+        {of.job, static_cast<std::uint32_t>(of.csn), of.epoch, entry.rank});
     return;
   }
   std::uint64_t csn = index.identity.csn;

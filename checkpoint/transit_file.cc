@@ -86,11 +86,11 @@ std::vector<TransitMessage> ReadTransitFile(logging::Environment* environment,
   std::memcpy(&checksum, content.data() + end, sizeof checksum);
   if (checksum != XXH3_64bits(content.data(), end) || header.length != end - sizeof header)
     throw LogError(path + " is damaged: checksum");
-  if (TransitOwner{header.job, header.csn, header.epoch, header.rank} != owner) {
+  if (header.job != owner.job || header.csn != owner.csn || header.rank != owner.rank) {
     throw LogError(path + " is of rank " + std::to_string(header.rank) + ", checkpoint " +
-                   std::to_string(header.csn) + ", epoch " + std::to_string(header.epoch) +
-                   ", or of another job: files were mixed");
+                   std::to_string(header.csn) + ", or of another job: files were mixed");
   }
+  if (header.epoch != owner.epoch) return messages;
   for (std::size_t at = sizeof header; at < end;) {
     RecordHeader record{};
     if (end - at < sizeof record) throw LogError(path + " is damaged: a record is cut off");

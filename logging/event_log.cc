@@ -59,10 +59,10 @@ class MappedEventLog final : public EventLog {
 
   std::uint64_t record_count() const override { return count_; }
 
-  void Trim(std::uint64_t records, std::uint64_t interval) override {
+  void Trim(std::uint64_t records, std::uint64_t interval, std::uint64_t csn) override {
     records = std::min(records, count_);
     if (records <= trimmed_) return;
-    WriteEventLogTrim(environment_, path_, seed_, {records, interval});
+    WriteEventLogTrim(environment_, path_, seed_, {records, interval, csn});
     // Whole pages, from the one in which the last trim ended; never the header's.
     const auto offset_of = [](std::uint64_t record) {
       return sizeof(EventLogHeader) + record * sizeof(EventRecord);

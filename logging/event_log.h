@@ -40,8 +40,9 @@ class EventLog {
   // Records appended (what a flusher may copy).
   [[nodiscard]] virtual std::uint64_t record_count() const = 0;
   // The first `records` are no longer needed: own determinants up to index `interval` are among
-  // them, and none beyond. Their memory is given back. Throws LogError; the log is then as it was.
-  virtual void Trim(std::uint64_t records, std::uint64_t interval) = 0;
+  // them, and none beyond. `csn`: the oldest checkpoint from which the job can start without them.
+  // Their memory is given back. Throws LogError; the log is then as it was.
+  virtual void Trim(std::uint64_t records, std::uint64_t interval, std::uint64_t csn) = 0;
   virtual void Remove() = 0;
 
   static std::string FileName(int rank, std::uint32_t epoch);  // "rank-<r>.events-<epoch>"
@@ -51,6 +52,7 @@ class EventLog {
 struct EventLogTrim {
   std::uint64_t records = 0;
   std::uint64_t interval = 0;  // own determinants up to this index are among them
+  std::uint64_t csn = 0;       // the oldest checkpoint that needs none of them
 };
 
 // What a reader finds. Damaged or uncommitted records end the list; `damaged` says why, with file

@@ -15,9 +15,10 @@ struct TrimFile {
   std::uint64_t magic;
   std::uint64_t records;
   std::uint64_t interval;
+  std::uint64_t csn;
   std::uint64_t checksum;
 };
-static_assert(sizeof(TrimFile) == 32);
+static_assert(sizeof(TrimFile) == 40);
 
 std::uint64_t ChecksumOf(const TrimFile& file, std::uint64_t seed) {
   return XXH3_64bits_withSeed(&file, offsetof(TrimFile, checksum), seed);
@@ -42,12 +43,12 @@ EventLogTrim ReadEventLogTrim(Environment* environment, const std::string& log_p
   if (file.checksum != ChecksumOf(file, seed)) {
     throw LogError(path + " is damaged, or of another event log: checksum");
   }
-  return {file.records, file.interval};
+  return {file.records, file.interval, file.csn};
 }
 
 void WriteEventLogTrim(Environment* environment, const std::string& log_path, std::uint64_t seed,
                        const EventLogTrim& trim) {
-  TrimFile content{kTrimMagic, trim.records, trim.interval, 0};
+  TrimFile content{kTrimMagic, trim.records, trim.interval, trim.csn, 0};
   content.checksum = ChecksumOf(content, seed);
   const std::string path = EventLogTrimPath(log_path);
   const std::string temporary = path + ".new";

@@ -9,6 +9,7 @@
 #include <deque>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "checkpoint/coordination.h"
@@ -61,10 +62,27 @@ struct Checkpoints {
   pid_t writer = 0;  // writes the image of `writing`; 0: none
   Csn writing = 0;
   bool discarded = false;  // ... which nobody wants any more
+  Csn given_up = 0;        // rank 0: its files are still there
   bool stopped = false;
   bool obstacle_said = false;
 };
 Checkpoints* g_checkpoints = nullptr;
+
+// Rank 0: what ranks have written of a checkpoint that was given up would be in the way where
+// storage is short. By now it is not being written any more; if it is, it goes with the next
+// commit.
+void RemoveGivenUp() {
+  const Csn csn = std::exchange(g_checkpoints->given_up, 0);
+  if (csn == 0) return;
+  checkpoint::ServerConnection server;
+  const std::string path =
+      checkpoint::ServerSocketPath(g_checkpoints->names.local_directory, g.epoch);
+  if (!server.Connect(path.c_str()) ||
+      !server.Abort(g_checkpoints->names.job, csn, g.size, checkpoint::Level::kShared)) {
+    Message("files of checkpoint %u, which was given up, can't be removed: %s", csn,
+            server.error());
+  }
+}
 
 class EngineHost : public checkpoint::CoordinationHost {
  public:
@@ -77,6 +95,7 @@ class EngineHost : public checkpoint::CoordinationHost {
     engine::TransmitCopy(engine::PeerOf(destination), header, message.data(), message.size());
   }
   void TakeTentative(Csn csn) override {
+    RemoveGivenUp();
     if (g_checkpoints->stopped) {
       g_checkpoints->participant->OnTentativeTaken(csn, false);
       return;
@@ -101,7 +120,7 @@ class EngineHost : public checkpoint::CoordinationHost {
     g_wanted = g_wanted && g_checkpoints->participant->due() != 0;
   }
   void FlushInTransit(Csn /*csn*/) override {
-    in_transit::StartWriting(g_checkpoints->names.job, g_checkpoints->names.job_directory);
+    in_transit::WantWriting(g_checkpoints->names.job, g_checkpoints->names.job_directory);
   }
   // Done by position, for all destinations at once: pmpi/log_trimming.h.
   void Trim(int /*destination*/, std::uint64_t /*count*/) override {}
@@ -117,7 +136,9 @@ class EngineHost : public checkpoint::CoordinationHost {
     g_checkpoints->participant->OnCommitRecorded(csn, done);
   }
   void Finished(const CheckpointOutcome& outcome) override {
-    if (outcome.committed || g_checkpoints->stopped || g_checkpoints->obstacle_said) return;
+    if (outcome.committed) return;
+    g_checkpoints->given_up = outcome.csn;
+    if (g_checkpoints->stopped || g_checkpoints->obstacle_said) return;
     Message("checkpoint %u was given up: %s; the job goes on", outcome.csn, outcome.why.c_str());
   }
   void RollBack(std::uint32_t epoch, Csn /*csn*/) override {
@@ -256,6 +277,10 @@ void Stop() {
     g_wanted = false;
     g_checkpoints->participant->OnTentativeTaken(g_checkpoints->participant->due(), false);
   }
+  engine::WaitUntil([] {
+    in_transit::TakeFetched();
+    return !in_transit::Fetching();
+  });
   ReleaseKept();
   if (g_checkpoints->writer != 0) {
     engine::WaitUntil([] {
@@ -274,7 +299,8 @@ std::uint32_t ResendWord(Peer* peer, std::uint64_t number) {
 }
 
 bool OnMessage(Peer* peer, const WireHeader& header, const std::byte* payload) {
-  const bool behind = std::any_of(g_checkpoints->kept.begin(), g_checkpoints->kept.end(),
+  const bool behind = in_transit::Fetching(peer) ||
+                      std::any_of(g_checkpoints->kept.begin(), g_checkpoints->kept.end(),
                                   [peer](const KeptMessage& kept) { return kept.peer == peer; });
   const Action action = behind ? Action::kCheckpointFirst
                                : g_checkpoints->participant->OnMessage(ChannelOf(peer), header.csn);
@@ -282,6 +308,10 @@ bool OnMessage(Peer* peer, const WireHeader& header, const std::byte* payload) {
     case Action::kDeliver:
       return false;
     case Action::kSave:
+      if (header.kind == MessageKind::kRendezvous) {
+        in_transit::Fetch(peer, ChannelOf(peer)->received, header);
+        return true;
+      }
       in_transit::Save(peer->world_rank, ChannelOf(peer)->received, header, payload);
       return false;
     case Action::kCheckpointFirst: {
@@ -308,6 +338,12 @@ void OnControl(int source, std::span<const std::byte> message) {
 
 void Tick() {
   LookAfterWriter();
+  // What had to wait behind a large message; while a cut is due it waits on.
+  if (in_transit::Fetching() && in_transit::TakeFetched() &&
+      g_checkpoints->participant->due() == 0) {
+    ReleaseKept();
+  }
+  in_transit::TryWriting();
   std::uint64_t saved = 0;
   bool success = false;
   if (in_transit::WritingEnded(&saved, &success))
@@ -328,7 +364,8 @@ void TryCut() {
   }
   // A second image waits for the first one's end.
   const auto blocked = [] {
-    return MustWait() || g_checkpoints->writer != 0 || in_transit::Writing();
+    return MustWait() || g_checkpoints->writer != 0 || in_transit::Fetching() ||
+           in_transit::Writing();
   };
   bool wait = blocked();
   if (!wait) {

@@ -2,11 +2,17 @@
 
 #include <sys/types.h>
 
+#include <algorithm>
+#include <deque>
+#include <utility>
+
 #include "checkpoint/image/capture.h"
 #include "logging/environment.h"
 #include "logging/log_error.h"
+#include "pmpi/engine.h"
 #include "pmpi/engine_state.h"
 #include "pmpi/message.h"
+#include "pmpi/request.h"
 
 namespace ftmpi::in_transit {
 namespace {
@@ -15,10 +21,22 @@ using checkpoint::TransitMessage;
 using engine::g;
 using logging::MessageKind;
 
+// A large message whose payload is on its way.
+struct Fetched {
+  std::uint32_t csn = 0;
+  engine::Peer* peer = nullptr;
+  std::uint64_t number = 0;
+  logging::WireHeader header{};
+  std::vector<std::byte> payload;
+  Request* request = nullptr;
+};
+
 struct Saved {
   std::uint32_t csn = 0;
   std::vector<std::byte> records;
-  std::uint64_t count = 0;  // of messages, large ones too
+  std::uint64_t count = 0;  // of messages
+  std::deque<Fetched> fetched;
+  bool wanted = false;  // they are to be written
   // What is being written.
   pid_t writer = 0;
   std::uint64_t covered = 0;
@@ -55,6 +73,7 @@ bool Write() {
 void Begin(std::uint32_t csn) {
   Saved& saved = TheSaved();
   saved.csn = csn;
+  saved.wanted = false;
   saved.records.clear();
   saved.count = 0;
 }
@@ -63,7 +82,6 @@ void Save(int source, std::uint64_t number, const logging::WireHeader& header,
           const std::byte* payload) {
   Saved& saved = TheSaved();
   ++saved.count;
-  if (header.kind == MessageKind::kRendezvous) return;
   TransitMessage message;
   message.source = source;
   message.number = number;
@@ -74,12 +92,65 @@ void Save(int source, std::uint64_t number, const logging::WireHeader& header,
   checkpoint::AppendTransitMessage(message, &saved.records);
 }
 
-void StartWriting(std::uint64_t job, const std::string& job_directory) {
+void Fetch(engine::Peer* peer, std::uint64_t number, const logging::WireHeader& header) {
+  Fetched& fetched = TheSaved().fetched.emplace_back();
+  fetched.csn = TheSaved().csn;
+  fetched.peer = peer;
+  fetched.number = number;
+  fetched.header = header;
+  fetched.payload.resize(header.payload_length);
+  fetched.request = engine::NewRequest(RequestKind::kReceive, nullptr);
+  fetched.request->active = true;
+  fetched.request->bytes = header.payload_length;
+  engine::ReceivePayload(peer, header.transfer, fetched.payload.data(), header.payload_length,
+                         fetched.request);
+}
+
+bool Fetching() { return !TheSaved().fetched.empty(); }
+
+bool Fetching(const engine::Peer* peer) {
+  const std::deque<Fetched>& all = TheSaved().fetched;
+  return std::any_of(all.begin(), all.end(),
+                     [peer](const Fetched& each) { return each.peer == peer; });
+}
+
+bool TakeFetched() {
   Saved& saved = TheSaved();
-  saved.covered = saved.count;
-  saved.writing = saved.csn;
+  bool some = false;
+  // One after the other: the engine may be entered from within.
+  while (!saved.fetched.empty() && saved.fetched.front().request->complete) {
+    Fetched fetched = std::move(saved.fetched.front());
+    saved.fetched.pop_front();
+    if (fetched.request->error != MPI_SUCCESS) {
+      Fatal("the payload of a message from rank %d could not be received",
+            fetched.peer->world_rank);
+    }
+    engine::DeleteRequest(fetched.request);
+    fetched.header.kind = MessageKind::kInline;
+    fetched.header.piggyback_length = 0;
+    // Of a checkpoint that was given up meanwhile nobody wants a copy.
+    if (fetched.csn == saved.csn)
+      Save(fetched.peer->world_rank, fetched.number, fetched.header, fetched.payload.data());
+    engine::TakeInSaved(fetched.peer, fetched.header, fetched.payload.data());
+    some = true;
+  }
+  return some;
+}
+
+void WantWriting(std::uint64_t job, const std::string& job_directory) {
+  Saved& saved = TheSaved();
+  saved.wanted = true;
   saved.path = PathOf(job_directory, saved.csn);
   saved.owner = {job, saved.csn, g.epoch, g.rank};
+  TryWriting();
+}
+
+void TryWriting() {
+  Saved& saved = TheSaved();
+  if (!saved.wanted || Fetching() || saved.writer != 0) return;
+  saved.wanted = false;
+  saved.covered = saved.count;
+  saved.writing = saved.csn;
   saved.writer = image::RunInCopy(Write);
   if (saved.writer < 0) Message("messages in transit can't be saved: the process can't be copied");
 }

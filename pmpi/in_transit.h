@@ -1,8 +1,8 @@
 // Copies of the messages that are in transit at a checkpoint of this rank (Ouyang & Heiser 4.2.1,
 // "saved"): so that all ranks can start from it without anybody's log. Expects the engine's lock.
 //
-// Large messages, whose payload follows on another communicator, are not copied: for them a
-// restart needs the sender's log, and mpi-ft-recover says so when it is lost.
+// A large message's payload is fetched first, into a copy; the engine takes the message in when it
+// is there, and what follows on its channel after it.
 #pragma once
 
 #include <cstddef>
@@ -14,6 +14,10 @@
 #include "checkpoint/transit_file.h"
 #include "logging/wire_header.h"
 
+namespace ftmpi::engine {
+struct Peer;
+}
+
 namespace ftmpi::in_transit {
 
 // The rank makes a cut: copies of an earlier checkpoint are forgotten.
@@ -22,8 +26,17 @@ void Begin(std::uint32_t csn);
 // on its channel.
 void Save(int source, std::uint64_t number, const logging::WireHeader& header,
           const std::byte* payload);
-// Starts to write all copies so far beside the rank's checkpoint file.
-void StartWriting(std::uint64_t job, const std::string& job_directory);
+// The same for a large one, which stays with us until TakeFetched.
+void Fetch(engine::Peer* peer, std::uint64_t number, const logging::WireHeader& header);
+// Large messages that are not taken in yet, and those of one rank.
+bool Fetching();
+bool Fetching(const engine::Peer* peer);
+// Takes in large messages whose payload has come. True: some were.
+bool TakeFetched();
+// Writes all copies so far beside the rank's checkpoint file, as soon as nothing is being fetched.
+void WantWriting(std::uint64_t job, const std::string& job_directory);
+// Starts it if it is wanted and possible.
+void TryWriting();
 bool Writing();
 // The writing that was started has ended: true, once. `count`: of messages that it covers.
 bool WritingEnded(std::uint64_t* count, bool* success);

@@ -34,13 +34,15 @@ Points& ThePoints() {
   return points;
 }
 
-void TrimTo(const LogPoint& point) {
+// `oldest`: the checkpoint behind the point, the first that stays.
+void TrimTo(const LogPoint& point, std::uint32_t oldest) {
   // Records of a replay that is not over are still to be read.
   if (g.replay_peers.empty()) g.payload_log->TrimBefore(point.position, point.sent);
   // The companion copies the event log to stable storage record by record: it must have passed the
   // point, and has when it has copied an own event behind it.
   const std::uint64_t flushed = g.status->stable.load(std::memory_order_acquire);
-  if (!g.flushing || flushed > point.interval) g.event_log->Trim(point.events, point.interval);
+  if (!g.flushing || flushed > point.interval)
+    g.event_log->Trim(point.events, point.interval, oldest);
 }
 
 }  // namespace
@@ -66,7 +68,7 @@ void OnPermanent(std::uint32_t csn) {
   while (points.permanent.size() > kept + 1) points.permanent.pop_front();
   if (points.permanent.size() <= kept) return;
   try {
-    TrimTo(points.permanent.front());
+    TrimTo(points.permanent[0], points.permanent[1].csn);
   } catch (const logging::LogError& error) {
     if (!points.complained) {
       Message("the logs can't be trimmed, so they grow: %s; the job goes on", error.what());

@@ -82,17 +82,44 @@ std::string NameOf(const Candidate& candidate) {
   return candidate.csn == 0 ? "the initial state" : fmt::format("checkpoint {}", candidate.csn);
 }
 
+// The first event of a rank behind interval `start` that is not known although it is behind trimmed
+// ones; 0: all are. (What is missing at the end is the recovery line's business.)
+std::uint64_t MissingEvent(std::uint64_t start, std::uint64_t trimmed, const RankEvidence& rank) {
+  if (rank.base_trimmed > start) return start + 1;
+  const std::uint64_t known = std::max(start, rank.base_interval);
+  if (trimmed <= known) return 0;
+  // Event blocks on stable storage may hold what the log does not any more.
+  std::vector<bool> found(trimmed - known, false);
+  for (const logging::Determinant& each : rank.found) {
+    if (each.index > known && each.index <= trimmed) found[each.index - known - 1] = true;
+  }
+  const auto missing = std::find(found.begin(), found.end(), false);
+  return missing == found.end() ? 0
+                                : known + 1 + static_cast<std::uint64_t>(missing - found.begin());
+}
+
 // What the logs lack for a start from there; empty: nothing.
 std::string MissingEvents(const Candidate& candidate, const Findings& findings,
                           const std::vector<RankEvidence>& evidence) {
+  std::uint64_t oldest = 0;  // the checkpoint up to which events were dropped
+  for (const RankFindings& each : findings.ranks) oldest = std::max(oldest, each.trimmed_csn);
   for (std::size_t index = 0; index < findings.ranks.size(); ++index) {
-    const std::uint64_t trimmed =
-        std::max(findings.ranks[index].trimmed_interval, evidence[index].base_trimmed);
-    if (trimmed <= candidate.records[index].interval) continue;
-    return fmt::format(
-        "the events of rank {} are known from event {} on only, and it was in state interval {} "
-        "then: the logs are trimmed by checkpoints",
-        index, trimmed + 1, candidate.records[index].interval);
+    const std::uint64_t start = candidate.records[index].interval;
+    const std::uint64_t missing =
+        MissingEvent(start, findings.ranks[index].trimmed_interval, evidence[index]);
+    if (missing != 0) {
+      return fmt::format(
+          "rank {} was in state interval {} then, and its event {} is not known any more: the logs "
+          "are trimmed by checkpoints",
+          index, start, missing);
+    }
+    // Copies of a lost rank's events that others held were dropped with their own.
+    if (!evidence[index].own_log_survives && candidate.csn < oldest) {
+      return fmt::format(
+          "the event log of rank {} is lost, and what others knew of its events is trimmed up to "
+          "checkpoint {}",
+          index, oldest);
+    }
   }
   return "";
 }

@@ -96,6 +96,7 @@ void Apply(RankInventory* found, const JobDescription& job, RankFindings* findin
     findings->own_log_survives = found->events.damaged.empty();
     if (!found->events.damaged.empty()) remarks->push_back(found->events.damaged);
     findings->trimmed_interval = found->events.trimmed_interval;
+    findings->trimmed_csn = found->events.trimmed_csn;
     if (found->events.damaged.empty() && found->events.base_interval != findings->base_interval) {
       throw RecoveryError(fmt::format(
           "rank {}'s event log on {} starts at event {}, the epoch's replay log ends at {}; the "

@@ -51,6 +51,9 @@ struct RankFindings {
   // The rank's own event log lacks its first events, up to this one: checkpoints made them
   // needless.
   std::uint64_t trimmed_interval = 0;
+  // ... as this checkpoint does not need them, nor those of other ranks that were dropped with
+  // them.
+  std::uint64_t trimmed_csn = 0;
 };
 
 struct Findings {

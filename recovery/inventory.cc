@@ -72,6 +72,7 @@ EventInventory ReadEvents(Environment* environment, const std::string& path,
     found.base_interval = contents.base_interval;
     found.trimmed_records = contents.trim.records;
     found.trimmed_interval = contents.trim.interval;
+    found.trimmed_csn = contents.trim.csn;
     found.determinants = std::move(contents.determinants);
   } catch (const logging::LogError& error) {
     found.damaged = error.what();
@@ -181,6 +182,7 @@ void PutRank(Writer* writer, const RankInventory& rank) {
   writer->Number(rank.events.base_interval);
   writer->Number(rank.events.trimmed_records);
   writer->Number(rank.events.trimmed_interval);
+  writer->Number(rank.events.trimmed_csn);
   writer->Number(static_cast<std::uint64_t>(rank.events.determinants.size()));
   writer->Bytes(rank.events.determinants.data(),
                 rank.events.determinants.size() * sizeof(Determinant));
@@ -220,6 +222,7 @@ RankInventory GetRank(Reader* reader) {
   rank.events.base_interval = reader->Number<std::uint64_t>();
   rank.events.trimmed_records = reader->Number<std::uint64_t>();
   rank.events.trimmed_interval = reader->Number<std::uint64_t>();
+  rank.events.trimmed_csn = reader->Number<std::uint64_t>();
   rank.events.determinants.resize(reader->Entries(sizeof(Determinant)));
   const std::size_t size = rank.events.determinants.size() * sizeof(Determinant);
   if (size > 0) std::memcpy(rank.events.determinants.data(), reader->Take(size).data(), size);

@@ -69,8 +69,9 @@ struct EventInventory {
   bool present = false;
   std::string damaged;
   std::uint64_t base_interval = 0;
-  std::uint64_t trimmed_records = 0;               // of the log's first records so many are gone
-  std::uint64_t trimmed_interval = 0;              // ... among them own ones up to this index
+  std::uint64_t trimmed_records = 0;   // of the log's first records so many are gone
+  std::uint64_t trimmed_interval = 0;  // ... among them own ones up to this index
+  std::uint64_t trimmed_csn = 0;       // ... which this checkpoint and later ones don't need
   std::vector<logging::Determinant> determinants;  // own and held, in log order
 
   bool operator==(const EventInventory&) const = default;

@@ -76,11 +76,12 @@ TEST_F(TransitFileTest, DamageAnywhereIsSeen) {
 
 TEST_F(TransitFileTest, WhoseItIsIsChecked) {
   Write();
-  for (const TransitOwner& other :
-       {TransitOwner{1, 7, 2, 3}, TransitOwner{kTestJob, 6, 2, 3}, TransitOwner{kTestJob, 7, 1, 3},
-        TransitOwner{kTestJob, 7, 2, 4}}) {
+  for (const TransitOwner& other : {TransitOwner{1, 7, 2, 3}, TransitOwner{kTestJob, 6, 2, 3},
+                                    TransitOwner{kTestJob, 7, 2, 4}}) {
     EXPECT_THAT(ErrorOf([&] { Read(other); }), HasSubstr("files were mixed"));
   }
+  // Left by a checkpoint of that number that an earlier epoch did not finish.
+  EXPECT_TRUE(Read({kTestJob, 7, 3, 3}).empty());
 }
 
 TEST_F(TransitFileTest, AFullDiskIsAnErrorThatNamesTheFile) {

@@ -113,20 +113,21 @@ TEST_F(EventLogTest, ATrimmedLogBeginsLater) {
     return file.st_blocks;
   };
   const auto before = blocks();
-  log->Trim(3000, 2999);
-  log->Trim(15000, 14999);
-  log->Trim(100, 99);  // nothing new
+  log->Trim(3000, 2999, 2);
+  log->Trim(15000, 14999, 5);
+  log->Trim(100, 99, 6);  // nothing new
   EXPECT_LT(blocks(), before / 2);
   for (std::uint64_t i = 20001; i <= 20100; ++i) log->Append(Event(i));
   EventLogContents contents = ReadEventLog(environment_, path_);
   EXPECT_EQ(contents.damaged, "");
   EXPECT_EQ(contents.trim.records, 15000U);
   EXPECT_EQ(contents.trim.interval, 14999U);
+  EXPECT_EQ(contents.trim.csn, 5U);
   EXPECT_EQ(contents.determinants, Events(15001, 5100));
   EXPECT_EQ(ReadEventLogRange(environment_, path_, 20050).determinants, Events(20051, 50));
 
   // Everything may go, and it goes on.
-  log->Trim(log->record_count(), 20100);
+  log->Trim(log->record_count(), 20100, 7);
   EXPECT_TRUE(ReadEventLog(environment_, path_).determinants.empty());
   log->Append(Event(20101));
   EXPECT_EQ(ReadEventLog(environment_, path_).determinants, Events(20101, 1));
@@ -135,10 +136,10 @@ TEST_F(EventLogTest, ATrimmedLogBeginsLater) {
 }
 
 TEST_F(EventLogTest, WhatSaysHowFarItWasTrimmedIsChecked) {
-  Write(1000)->Trim(500, 499);
+  Write(1000)->Trim(500, 499, 1);
   const std::string base = path_ + ".base";
   const std::vector<char> good = ReadBytes(base);
-  ASSERT_EQ(good.size(), 32U);
+  ASSERT_EQ(good.size(), 40U);
   for (std::size_t bit = 0; bit < 8 * good.size(); ++bit) {
     std::vector<char> bad = good;
     bad[bit / 8] = static_cast<char>(bad[bit / 8] ^ (1 << (bit % 8)));
@@ -147,7 +148,7 @@ TEST_F(EventLogTest, WhatSaysHowFarItWasTrimmedIsChecked) {
   }
   WriteBytes(base, {good.begin(), good.end() - 1});
   EXPECT_THAT(ErrorOf([&] { ReadEventLog(environment_, path_); }),
-              HasSubstr(base + " has 31 bytes"));
+              HasSubstr(base + " has 39 bytes"));
 }
 
 TEST_F(EventLogTest, AnExistingFileIsRefused) {

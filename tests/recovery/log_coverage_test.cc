@@ -51,6 +51,14 @@ TEST(LogCoverage, MessagesInTransitNeedTheLog) {
   EXPECT_THAT(UseOfLog(0, true, Log(0, 9), kTwoInTransit).refusal, HasSubstr("messages 9 to 10"));
 }
 
+TEST(LogCoverage, OrTheirReceiverHasSavedThem) {
+  const LogUse use = UseOfLog(0, false, {}, kTwoInTransit, {0, 2});
+  EXPECT_FALSE(use.usable);
+  EXPECT_EQ(use.refusal, "");
+  EXPECT_THAT(UseOfLog(0, false, {}, kTwoInTransit, {2, 1}).refusal, HasSubstr("is lost"));
+  EXPECT_TRUE(UseOfLog(0, true, Log(5, 20), kTwoInTransit, {0, 2}).usable);
+}
+
 TEST(LogCoverage, WithNothingInTransitItIsLeftOut) {
   for (const bool survives : {false, true}) {
     const LogUse use = UseOfLog(0, survives, Log(11, 20), kNoneInTransit);
