@@ -1,8 +1,10 @@
 /* Makes an MPI program of a program of ../image/programs (compiled with main=program_main): every
    rank runs it in a directory of its own. checkpoint_here() exchanges a message with the other
    ranks; the call that STOP_AT names (from 1) does so again and again for two seconds, so that
-   checkpoints are taken there and the ranks can be killed there. Nothing of this depends on timing. */
+   checkpoints are taken there and the ranks can be killed there. Nothing of this depends on timing.
+ */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <fcntl.h>
 #include <mpi.h>
 #include <stdio.h>
@@ -24,13 +26,7 @@ static void exchange(void) {
   total = (got * 31 + rank + 1) % 1000003;
 }
 
-void checkpoint_here(void) {
-  const char* stop = getenv("STOP_AT");
-  ++calls;
-  if (!stop || atoi(stop) != calls) {
-    exchange();
-    return;
-  }
+static void stay(void) {
   char name[4096];
   snprintf(name, sizeof name, "%s/stopped-%d", getenv("STOP_DIRECTORY"), rank);
   close(open(name, O_CREAT | O_WRONLY | O_CLOEXEC, 0644));
@@ -39,6 +35,18 @@ void checkpoint_here(void) {
     exchange();
     while (nanosleep(&pause, &pause) != 0) continue;
   }
+}
+
+void checkpoint_here(void) {
+  const char* stop = getenv("STOP_AT");
+  const int error = errno; /* MPI may change it */
+  ++calls;
+  if (stop && atoi(stop) == calls) {
+    stay();
+  } else {
+    exchange();
+  }
+  errno = error;
 }
 
 int main(int argc, char** argv, char** environment) {
