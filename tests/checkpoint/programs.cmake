@@ -57,6 +57,17 @@ ftmpi_recovery_test(openmp ${_image}/programs/openmp.c FLAGS -fopenmp LIBRARIES 
 ftmpi_recovery_test(plugin ${_image}/programs/plugin.c LIBRARIES ${CMAKE_DL_LIBS}
                     ARGUMENTS $<TARGET_FILE:image_loaded_library>)
 
+# Dead data is not stored.
+add_executable(recovery_exclude ${_recovery}/exclude.c $<TARGET_OBJECTS:recovery_main>)
+target_link_libraries(recovery_exclude PRIVATE ftmpi MPI::MPI_C)
+target_compile_definitions(recovery_exclude PRIVATE main=program_main OMPI_SKIP_MPICXX)
+target_include_directories(recovery_exclude PRIVATE ${_image}/programs)
+set_target_properties(recovery_exclude PROPERTIES RUNTIME_OUTPUT_DIRECTORY
+                                                  ${CMAKE_BINARY_DIR}/tests/recovery)
+add_test(NAME recovery.exclude
+         COMMAND ${_recovery_test} --linked --smaller 20000000 $<TARGET_FILE:recovery_exclude>)
+list(APPEND _more recovery.exclude)
+
 # A file that was changed, or deleted, between failure and recovery is named.
 add_test(NAME recovery.file_deleted
          COMMAND ${_recovery_test} --places 1 --damage "rm rank-1/input" --says rank-1/input

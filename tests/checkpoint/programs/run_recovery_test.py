@@ -7,6 +7,7 @@ run_recovery_test.py --build DIR [--linked] [--places all|middle|N,...] [--np N]
 PROGRAM is made with mpi_main.c: it stops for a while at the call of checkpoint_here() that STOP_AT names.
 --linked: PROGRAM is linked with libftmpi, else the library is preloaded.
 --refused TEXT: no checkpoint can be taken; the job says TEXT, goes on and ends well.
+--smaller BYTES: a rank's checkpoint file must be smaller.
 --damage SCRIPT --says TEXT: a shell command between the failure and the recovery, which must then refuse with TEXT.
 """
 
@@ -145,6 +146,9 @@ class Test:
 
     def place(self, place):
         output, errors = self.kill_at(place)
+        largest = max(p.stat().st_size for p in self.job.glob("checkpoint-*/rank-*.h5"))
+        if self.options.smaller and largest >= self.options.smaller:
+            raise Failure(f"a checkpoint has {largest} bytes")
         if self.options.damage:
             subprocess.run(self.options.damage, shell=True, cwd=self.work, check=True)
         outcome = mpi_jobs.run([str(self.build.recover), str(self.job)], self.work, timeout=TIMEOUT)
@@ -200,6 +204,7 @@ def main():
     parser.add_argument("--places", default="all")
     parser.add_argument("--np", type=int, default=2)
     parser.add_argument("--refused")
+    parser.add_argument("--smaller", type=int)
     parser.add_argument("--damage")
     parser.add_argument("--says")
     parser.add_argument("command", nargs=argparse.REMAINDER)
