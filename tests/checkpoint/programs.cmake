@@ -89,5 +89,20 @@ foreach(_thing pipe socket deleted)
            COMMAND ${_recovery_test} --refused ${_${_thing}} $<TARGET_FILE:recovery_refused> ${_thing})
   list(APPEND _more recovery.refused_${_thing})
 endforeach()
+# A program of which no image can be taken: here since it is linked with another malloc, by its name.
+file(WRITE ${CMAKE_CURRENT_BINARY_DIR}/no_malloc.c "int this_is_no_malloc;\n")
+add_library(recovery_other_malloc SHARED ${CMAKE_CURRENT_BINARY_DIR}/no_malloc.c)
+set_target_properties(recovery_other_malloc PROPERTIES OUTPUT_NAME jemalloc
+  LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests/recovery)
+add_executable(recovery_not_imaged ${_image}/programs/plain.c $<TARGET_OBJECTS:recovery_main>)
+target_link_options(recovery_not_imaged PRIVATE -Wl,--no-as-needed)
+target_link_libraries(recovery_not_imaged PRIVATE recovery_other_malloc MPI::MPI_C)
+target_compile_definitions(recovery_not_imaged PRIVATE main=program_main)
+set_target_properties(recovery_not_imaged PROPERTIES RUNTIME_OUTPUT_DIRECTORY
+                                                     ${CMAKE_BINARY_DIR}/tests/recovery)
+add_test(NAME recovery.not_imaged
+         COMMAND ${_recovery_test} --refused "uses another malloc (libjemalloc.so)"
+                 $<TARGET_FILE:recovery_not_imaged>)
+list(APPEND _more recovery.not_imaged)
 set_tests_properties(recovery.file_deleted recovery.file_changed ${_more}
                      PROPERTIES LABELS "fault" TIMEOUT 200 PROCESSORS 2 RESOURCE_LOCK mpirun)
