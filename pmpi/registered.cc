@@ -13,7 +13,6 @@
 #include "pmpi/companion_link.h"
 #include "pmpi/datatype.h"
 #include "pmpi/engine.h"
-#include "pmpi/engine_state.h"
 #include "pmpi/include/ftmpi.h"
 #include "pmpi/message.h"
 #include "pmpi/registered_region.h"

@@ -56,7 +56,7 @@ std::string FindProgram(const std::string& name) {
   while (true) {
     const std::size_t colon = path.find(':');
     const std::string_view directory = path.substr(0, colon);
-    const std::string file = fmt::format("{}/{}", directory.empty() ? "." : directory, name);
+    std::string file = fmt::format("{}/{}", directory.empty() ? "." : directory, name);
     if (access(file.c_str(), X_OK) == 0) return file;
     if (colon == std::string_view::npos) return {};
     path.remove_prefix(colon + 1);
