@@ -11,6 +11,7 @@
 #include "checkpoint/server_client.h"
 #include "checkpoint/server_start.h"
 #include "logging/environment.h"
+#include "logging/log_error.h"
 #include "pmpi/checkpoint_datasets.h"
 #include "pmpi/companion_link.h"
 #include "pmpi/engine.h"
@@ -146,6 +147,15 @@ bool Commit(bool complete) {
   return done;
 }
 
+// Nothing that was sent in front of a permanent checkpoint is needed any more.
+void TrimLog() {
+  try {
+    g.payload_log->TrimBefore(g.payload_log->end_position());
+  } catch (const logging::LogError& error) {
+    Message("the message log can't be trimmed, so it grows: %s; the job goes on", error.what());
+  }
+}
+
 }  // namespace
 
 void StartCheckpoints(const checkpointing::JobNames& names, std::uint32_t csn) {
@@ -183,6 +193,7 @@ int Checkpoint() {
     return FT_ERR_NOT_SAVED;
   }
   g_last_saved = Now();
+  TrimLog();
   return FT_SUCCESS;
 }
 

@@ -84,11 +84,11 @@ std::optional<RegisteredChoice> ChooseRegistered(logging::Environment* environme
     }
   }
   for (const std::string& remark : choice.remarks) why += ": " + remark;
-  if (BeganAtCheckpoint(environment, job_directory, job)) {
+  // The logs begin at the last checkpoint.
+  if (!why.empty() || BeganAtCheckpoint(environment, job_directory, job)) {
     throw RecoveryError(
-        "the job was started from a checkpoint of its registered state, and none that is left can "
-        "be used" +
-        why + "; start it anew");
+        "the job has saved its registered state, and no checkpoint that is left can be used" + why +
+        "; start it anew");
   }
   return std::nullopt;
 }

@@ -20,8 +20,8 @@ struct RegisteredChoice {
 };
 
 // nullopt: the job has no checkpoint of registered state, or is of another state. Throws
-// RecoveryError when the job was started from one before and none can be used: it can't be replayed
-// from its beginning then.
+// RecoveryError when there is one, or the job was started from one before, and none can be used: it
+// can't be replayed from its beginning then.
 std::optional<RegisteredChoice> ChooseRegistered(logging::Environment* environment,
                                                  const std::string& job_directory,
                                                  const JobDescription& job);

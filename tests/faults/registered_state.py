@@ -136,7 +136,7 @@ class Test:
                     content.write(b"damage")
             outcome = self.recover(scratch)
             text = outcome.stderr.decode()
-            if outcome.code != 125 or "none that is left can be used" not in text or "rank-1.h5" not in text:
+            if outcome.code != 125 or "no checkpoint that is left can be used" not in text or "rank-1.h5" not in text:
                 raise Failure(f"damage is not named: {outcome.code}\n{text}")
             print("damaged: refused, and named")
 
