@@ -11,6 +11,7 @@
 #include "pmpi/engine_state.h"
 #include "pmpi/events.h"
 #include "pmpi/message.h"
+#include "pmpi/registered.h"
 #include "pmpi/replay.h"
 
 namespace ftmpi::engine {
@@ -64,6 +65,7 @@ constexpr std::uint32_t kTransferTags = 1U << 30;
   header.epoch = g.epoch;
   header.transfer = 0;
   header.csn = __builtin_expect(checkpointing::g_on, 0) ? checkpointing::WordFor(peer) : 0;
+  if (__builtin_expect(registered::g_on, 0)) ++registered::g_sent;
   return logging::WordsOf(header);
 }
 
