@@ -514,6 +514,11 @@ void SegmentedPayloadLog::TrimBefore(std::uint64_t position, const ChannelCounts
   DropTrimmed();
 }
 
+void SegmentedPayloadLog::TrimBefore(std::uint64_t position) {
+  ForgetNumbers();
+  TrimBefore(position, {});
+}
+
 // From here on segments go whose messages nobody has counted.
 void SegmentedPayloadLog::ForgetNumbers() {
   if (!numbered_) return;

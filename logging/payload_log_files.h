@@ -34,6 +34,7 @@ class SegmentedPayloadLog final : public PayloadLog {
   LogRecord* PinAt(std::uint64_t position) override;
   void Trim(int destination, std::uint64_t ssn) override;
   void TrimBefore(std::uint64_t position, const ChannelCounts& sent) override;
+  void TrimBefore(std::uint64_t position) override;
   const ChannelCounts* before() const override { return numbered_ ? &base_.messages : nullptr; }
   bool PrepareAhead() override;
   void Prepare(std::uint64_t size) override;

@@ -75,6 +75,7 @@ void Companion::StartOutputAtCheckpoint() {
   try {
     const logging::ReplayLog log = logging::ReadReplayLog(logging::Environment::Posix(), path);
     if (output_) output_->StartAt(log.checkpoint_stdout);
+    if (output_ && log.registered) output_->BeginDropping();
     if (error_) error_->StartAt(log.checkpoint_stderr);
   } catch (const logging::LogError& error) {
     throw JobDirectoryError(error.what());
@@ -305,6 +306,11 @@ void Companion::Handle(const logging::CompanionHeader& header, const char* body,
         if (output_) status_->stdout_taken.store(output_->taken(), std::memory_order_release);
         if (error_) status_->stderr_taken.store(error_->taken(), std::memory_order_release);
       }
+      Reply(header.sequence, "");
+      return;
+    case CompanionMessageType::kResumed:
+      TakeOutput(true);
+      if (output_) output_->EndDropping();
       Reply(header.sequence, "");
       return;
     case CompanionMessageType::kAborted:

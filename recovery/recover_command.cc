@@ -23,6 +23,7 @@
 #include "recovery/job_lock.h"
 #include "recovery/node_survey.h"
 #include "recovery/progress.h"
+#include "recovery/registered_choice.h"
 #include "recovery/stdin_position.h"
 
 namespace ftmpi::recovery {
@@ -293,7 +294,24 @@ Examination Examine(const CommandOptions& options) {
   start_options.nodes_now = PlaceRanks(before, usable);
   start_options.lost_nodes = examination.lost_nodes;
   start_options.wanted = options.to;
-  Start start = ChooseStart(environment, start_options, job, examination.findings, evidence);
+  Start start;
+  // Of registered state nothing is replayed: what the logs lack does not matter.
+  if (const std::optional<RegisteredChoice> registered =
+          ChooseRegistered(environment, options.job_directory, job)) {
+    if (options.to) {
+      throw RecoveryError(
+          "--to is not possible with registered state (FT_STATE=registered): the job goes back to "
+          "its last checkpoint; leave the option out");
+    }
+    start.line = LineFromRegistered(job.np);
+    start.plan = MakePlan(job, examination.findings, start.line, start_options.nodes_now,
+                          examination.lost_nodes);
+    EnterRegistered(*registered, &start.plan);
+    start.remarks = registered->remarks;
+  } else {
+    start = ChooseStart(environment, start_options, job, examination.findings, evidence);
+  }
+  // A checkpoint that is passed over is work that is done again: that is always said.
   for (const std::string& remark : start.remarks) Say(remark);
   examination.line = std::move(start.line);
   examination.plan = std::move(start.plan);
