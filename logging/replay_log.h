@@ -34,6 +34,7 @@ struct ReplayLog {
   std::uint64_t checkpoint_interval = 0;
   std::uint64_t checkpoint_stdout = 0;
   std::uint64_t checkpoint_stderr = 0;
+  std::uint64_t checkpoint_stdin = 0;  // bytes of standard input that it had taken
   std::vector<Determinant> determinants;
 };
 

@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "checkpoint/image/library_scope.h"
 #include "pmpi/communicator.h"
 #include "pmpi/saved_state.h"
 
@@ -30,7 +31,7 @@ constexpr int kLastPredefined = MPI_WIN_MODEL;
 
 FTMPI_SAVED std::unordered_map<int, Keyval> g_keyvals;
 FTMPI_SAVED int g_next_keyval = kFirstKeyval;
-std::uint64_t g_sequence = 0;
+FTMPI_SAVED std::uint64_t g_sequence = 0;
 
 // The keyval for a new use of it, or null.
 Keyval* FindKeyval(int keyval) {
@@ -87,6 +88,7 @@ int CallDelete(Communicator* communicator, int keyval, Attribute* attribute) {
   const auto found = g_keyvals.find(keyval);
   if (found == g_keyvals.end() || found->second.remove == nullptr) return MPI_SUCCESS;
   const Keyval entry = found->second;  // the callback may free the keyval
+  const image::ProgramScope scope;
   return entry.remove(communicator->handle(), keyval, ValueFor(attribute, entry.language),
                       entry.extra_state);
 }
@@ -199,8 +201,11 @@ int CopyAttributes(Communicator* from, Communicator* to) {
       void* pointer;
       MPI_Aint address;
     } copy{};
-    const int error = entry.copy(from->handle(), keyval, entry.extra_state,
-                                 ValueFor(&attribute->second, entry.language), &copy, &flag);
+    void* value = ValueFor(&attribute->second, entry.language);
+    const int error = [&] {
+      const image::ProgramScope scope;
+      return entry.copy(from->handle(), keyval, entry.extra_state, value, &copy, &flag);
+    }();
     if (error != MPI_SUCCESS) return error;
     if (flag == 0) continue;
     Attribute made = MakeAttribute(copy.pointer, entry.language);

@@ -10,6 +10,7 @@
 #include "pmpi/foreign.h"
 #include "pmpi/internal_collectives.h"
 #include "pmpi/message.h"
+#include "pmpi/object_table.h"
 #include "pmpi/topology.h"
 
 namespace ftmpi {
@@ -194,7 +195,7 @@ int DuplicateWithInfo(Communicator* communicator, MPI_Info info, MPI_Comm* resul
   int error = Duplicate(communicator, &made);
   if (error != MPI_SUCCESS) return RaiseError(communicator, error, function);
   if (info != MPI_INFO_NULL) {
-    error = PMPI_Info_dup(info, &made->info);
+    error = objects::Make(&made->info, [&] { return PMPI_Info_dup(info, &made->info); });
     if (error != MPI_SUCCESS) {
       ReleaseCommunicator(made);
       return RaiseError(communicator, error, function);

@@ -36,6 +36,7 @@
 #include "pmpi/image_obstacle.h"
 #include "pmpi/inject.h"
 #include "pmpi/message.h"
+#include "pmpi/object_table.h"
 #include "pmpi/protocol_host.h"
 #include "pmpi/replay.h"
 #include "pmpi/restart.h"
@@ -360,6 +361,9 @@ void StartEngine(bool restart) {
   const bool images = g.configuration.state == SavedState::kImage && image::CanCapture();
   if (const char* reason = nullptr; images && !restart && !state_heap::Create(&reason))
     Fatal("no images can be taken: %s; set FT_STATE=none", reason);
+  if (const char* reason = nullptr;
+      (images || restart) && !engine::g_threaded && !objects::Start(&reason))
+    Fatal("no images can be taken: %s; set FT_STATE=none", reason);
   g.peers.assign(static_cast<std::size_t>(g.size), nullptr);
   std::string wrong;
   if (!ReadCollectiveSelection(&wrong)) Fatal("%s", wrong.c_str());
@@ -496,6 +500,7 @@ void BringUp(int* argc, char*** argv) {
 void GoOn() {
   state_heap::Adopt();
   saved_state::Load();
+  objects::Restore();
   const logging::ReplayLog& log = *g_restart_log;
   const std::optional<checkpoint::CutRecord> cut =
       checkpoint::DecodeCut(FindBlob(checkpoint_datasets::kCut), g.size);
