@@ -321,7 +321,8 @@ void TryCut() {
     if (!g_checkpoints->kept.empty()) GiveUp(csn);
     return;
   }
-  if (!objects::Describe()) {
+  // Since the checkpoint was asked for the program may have met an obstacle.
+  if (image_obstacle::Found() != nullptr || !objects::Describe()) {
     GiveUp(csn);
     return;
   }

@@ -8,6 +8,7 @@
 #include "pmpi/engine.h"
 #include "pmpi/events.h"
 #include "pmpi/foreign.h"
+#include "pmpi/image_obstacle.h"
 #include "pmpi/internal_collectives.h"
 #include "pmpi/message.h"
 #include "pmpi/object_table.h"
@@ -64,6 +65,8 @@ std::uint64_t ReadResourceLeader() { return g_resource_leader; }
 
 // Collective over the communicator. MPI error code.
 int FindResourceLeader(Communicator* communicator, int split_type, MPI_Info info) {
+  // What Open MPI's processes say to each other in here is no part of a checkpoint.
+  image_obstacle::Note("the program splits a communicator by the resources of a node");
   MPI_Comm shared = ShadowCommunicator(communicator);
   if (shared == MPI_COMM_NULL) return MPI_ERR_INTERN;
   // The call below blocks inside Open MPI: all must have come.

@@ -16,7 +16,8 @@
 namespace ftmpi::image::placed {
 
 inline constexpr std::uint64_t kBase = 72 * kTera;
-inline constexpr std::size_t kBlock = 1024;  // bytes; larger objects can't be placed
+inline constexpr std::size_t kBlock =
+    2048;  // bytes (Open MPI's operations are the largest); larger objects can't be placed
 inline constexpr std::size_t kBlocks = std::size_t{1} << 16;
 
 // Takes the addresses, once. False: `reason` says why that can't be.
