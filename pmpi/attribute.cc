@@ -1,6 +1,7 @@
 #include "pmpi/attribute.h"
 
 #include <algorithm>
+#include <array>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -32,6 +33,7 @@ constexpr int kLastPredefined = MPI_WIN_MODEL;
 FTMPI_SAVED std::unordered_map<int, Keyval> g_keyvals;
 FTMPI_SAVED int g_next_keyval = kFirstKeyval;
 FTMPI_SAVED std::uint64_t g_sequence = 0;
+FTMPI_SAVED std::array<int, kLastPredefined - MPI_TAG_UB + 1> g_predefined_values{};
 
 // The keyval for a new use of it, or null.
 Keyval* FindKeyval(int keyval) {
@@ -162,10 +164,13 @@ int GetAttribute(Communicator* communicator, int keyval, AttributeLanguage langu
     void* pointer = nullptr;
     const int error = PMPI_Comm_get_attr(MPI_COMM_WORLD, keyval, &pointer, found);
     if (error != MPI_SUCCESS || *found == 0) return error;
-    // C gets the address of the integer, Fortran the integer.
+    // C gets the address of the integer, Fortran the integer. The program may keep the address,
+    // over a restart too: it is that of an integer of ours.
+    int& kept = g_predefined_values[static_cast<std::size_t>(keyval - MPI_TAG_UB)];
+    kept = *static_cast<int*>(pointer);
     *value = language == AttributeLanguage::kC
-                 ? pointer
-                 : reinterpret_cast<void*>(static_cast<MPI_Aint>(*static_cast<int*>(pointer)));
+                 ? static_cast<void*>(&kept)
+                 : reinterpret_cast<void*>(static_cast<MPI_Aint>(kept));
     return MPI_SUCCESS;
   }
   const auto attribute = communicator->attributes.find(keyval);

@@ -114,7 +114,7 @@ void MakeAt(void* wanted, const char* what, Make make, int (*free)(Handle*)) {
   std::size_t size = SizeOf(static_cast<Handle*>(nullptr));
   unsigned before = 0;
   if (free != nullptr) {
-    const placed::Placement trial;
+    placed::Placement trial;
     Handle handle{};
     if (make(&handle) != MPI_SUCCESS) Failed(what);
     size = trial.SizeOf(handle);
@@ -123,7 +123,7 @@ void MakeAt(void* wanted, const char* what, Make make, int (*free)(Handle*)) {
   }
   Handle handle{};
   {
-    const placed::Placement placement(size, wanted, before);
+    placed::Placement placement(size, wanted, before);
     if (make(&handle) != MPI_SUCCESS) Failed(what);
   }
   if (static_cast<void*>(handle) != wanted) Failed(what);

@@ -19,7 +19,7 @@ FTMPI_SAVED std::uint64_t g_sequence = 0;
 // The size of the allocation that becomes the handle of a trial object.
 template <typename Handle>
 std::size_t Measure(int (*make)(Handle*), int (*free)(Handle*)) {
-  const placed::Placement placement;
+  placed::Placement placement;
   Handle handle{};
   if (make(&handle) != MPI_SUCCESS) return 0;
   const std::size_t size = placement.SizeOf(handle);

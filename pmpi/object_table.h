@@ -96,7 +96,7 @@ int Make(Handle* handle, Call call) {
   const checkpointing::NoCut no_cut;
   int error = MPI_SUCCESS;
   {
-    const image::placed::Placement placement(SizeOf(handle));
+    image::placed::Placement placement(SizeOf(handle));
     error = call();
   }
   if (error == MPI_SUCCESS) Added(*handle);

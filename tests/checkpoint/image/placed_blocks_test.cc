@@ -38,7 +38,7 @@ TEST_F(PlacedBlocksTest, OnlyTheObjectsSizeIsPlaced) {
   void* object = nullptr;
   void* other = nullptr;
   {
-    const Placement placement(400);
+    Placement placement(400);
     other = Allocate(401);
     object = Allocate(400);
   }
@@ -52,7 +52,7 @@ TEST_F(PlacedBlocksTest, OnlyTheObjectsSizeIsPlaced) {
 TEST_F(PlacedBlocksTest, KeptUntilFreed) {
   void* object = nullptr;
   {
-    const Placement placement(64);
+    Placement placement(64);
     object = Allocate(64);
   }
   EXPECT_FALSE(Kept(object));
@@ -66,7 +66,7 @@ TEST_F(PlacedBlocksTest, TheOneThatIsMeantGoesToItsAddress) {
   void* wanted = AddressOf(1000);
   std::vector<void*> blocks;
   {
-    const Placement placement(96, wanted, 2);
+    Placement placement(96, wanted, 2);
     for (int n = 0; n < 4; ++n) {
       blocks.push_back(Allocate(96));
       blocks.push_back(Allocate(97));
@@ -76,7 +76,7 @@ TEST_F(PlacedBlocksTest, TheOneThatIsMeantGoesToItsAddress) {
   EXPECT_EQ(blocks[4], wanted);
   {
     // It is in use.
-    const Placement placement(96, wanted, 0);
+    Placement placement(96, wanted, 0);
     void* refused = Allocate(96);
     EXPECT_FALSE(Owns(refused));
     Free(refused);
@@ -87,7 +87,7 @@ TEST_F(PlacedBlocksTest, TheOneThatIsMeantGoesToItsAddress) {
 TEST_F(PlacedBlocksTest, ATrialSaysWhichAllocationBecameTheObject) {
   void* blocks[5];
   {
-    const Placement trial;
+    Placement trial;
     const std::size_t sizes[] = {80, 40, 80, 80, 16};
     for (int n = 0; n < 5; ++n) blocks[n] = Allocate(sizes[n]);
     EXPECT_EQ(trial.SizeOf(blocks[3]), 80U);
@@ -105,7 +105,7 @@ TEST_F(PlacedBlocksTest, WhenAllAreInUseMemoryIsLibcs) {
   std::set<void*> placed;
   void* more = nullptr;
   {
-    const Placement placement(32);
+    Placement placement(32);
     for (std::size_t n = 0; n < kBlocks; ++n) placed.insert(Allocate(32));
     more = Allocate(32);
   }
@@ -115,7 +115,7 @@ TEST_F(PlacedBlocksTest, WhenAllAreInUseMemoryIsLibcs) {
   void* one = *placed.begin();
   Free(one);
   {
-    const Placement placement(32);
+    Placement placement(32);
     EXPECT_EQ(Allocate(32), one);
   }
   for (void* block : placed) Free(block);
@@ -123,16 +123,16 @@ TEST_F(PlacedBlocksTest, WhenAllAreInUseMemoryIsLibcs) {
 }
 
 TEST_F(PlacedBlocksTest, TooLargeAnObjectIsNotPlaced) {
-  const Placement placement(kBlock + 1);
+  Placement placement(kBlock + 1);
   void* block = Allocate(kBlock + 1);
   EXPECT_FALSE(Owns(block));
   Free(block);
 }
 
 TEST_F(PlacedBlocksTest, ThoseInsideOthersEndFirst) {
-  const Placement outer(48);
+  Placement outer(48);
   {
-    const Placement inner(56);
+    Placement inner(56);
     void* block = Allocate(48);
     EXPECT_FALSE(Owns(block));
     Free(block);
