@@ -13,7 +13,7 @@
 namespace ftmpi::logging {
 
 inline constexpr std::uint64_t kRankStatusMagic = 0x3153544e41524654;  // "TFRANTS1"
-inline constexpr std::uint32_t kRankStatusVersion = 1;
+inline constexpr std::uint32_t kRankStatusVersion = 2;
 
 enum class RankPhase : std::uint32_t {
   kStarting = 0,  // before MPI_Init returned
@@ -53,6 +53,10 @@ struct RankStatus {
   // Bytes that the program has written, all epochs; as of the last kSync.
   std::atomic<std::uint64_t> stdout_taken;
   std::atomic<std::uint64_t> stderr_taken;
+  // Bytes of standard input that the program has taken, all epochs; as of the last kSync. Once the
+  // pipe is closed behind the input's end, those that still lie in it are counted too.
+  std::atomic<std::uint64_t> stdin_taken;
+  std::atomic<std::uint32_t> stdin_closed;
 };
 static_assert(sizeof(RankStatus) <= 4096);
 

@@ -14,7 +14,7 @@ namespace ftmpi::logging {
 namespace {
 
 constexpr std::uint64_t kReplayMagic = 0x31594c5045525446;  // "FTREPLY1"
-constexpr std::uint32_t kReplayVersion = 2;
+constexpr std::uint32_t kReplayVersion = 3;
 constexpr std::uint32_t kFlagPayloadLogSurvives = 1;
 constexpr std::uint32_t kFlagRegistered = 2;
 
@@ -34,11 +34,12 @@ struct ReplayHeader {
   std::uint64_t checkpoint_interval;
   std::uint64_t checkpoint_stdout;
   std::uint64_t checkpoint_stderr;
+  std::uint64_t checkpoint_stdin;
   std::uint64_t count;
   std::uint64_t checksum;
 };
-static_assert(sizeof(ReplayHeader) == 112);
-static_assert(offsetof(ReplayHeader, checksum) == 104);
+static_assert(sizeof(ReplayHeader) == 120);
+static_assert(offsetof(ReplayHeader, checksum) == 112);
 
 // What is wrong with the determinants, or "".
 std::string CheckDeterminants(std::span<const Determinant> determinants, std::int32_t rank,
@@ -90,6 +91,7 @@ void WriteReplayLog(Environment* environment, const std::string& path, const Rep
   header.checkpoint_interval = log.checkpoint_interval;
   header.checkpoint_stdout = log.checkpoint_stdout;
   header.checkpoint_stderr = log.checkpoint_stderr;
+  header.checkpoint_stdin = log.checkpoint_stdin;
   header.count = log.determinants.size();
   header.checksum = XXH3_64bits(&header, offsetof(ReplayHeader, checksum));
 
@@ -150,6 +152,7 @@ ReplayLog ReadReplayLog(Environment* environment, const std::string& path) {
   log.checkpoint_interval = header.checkpoint_interval;
   log.checkpoint_stdout = header.checkpoint_stdout;
   log.checkpoint_stderr = header.checkpoint_stderr;
+  log.checkpoint_stdin = header.checkpoint_stdin;
   log.determinants.resize(header.count);
   if (header.count > 0) {
     std::memcpy(log.determinants.data(), content.data() + sizeof(header),

@@ -1,6 +1,8 @@
 #include "pmpi/checkpoint_sink.h"
 
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -32,6 +34,20 @@ void AddDataset(std::vector<Dataset>* datasets, const std::string& name, const v
   std::snprintf(dataset.name, sizeof dataset.name, "%s", name.c_str());
 }
 
+// As of the last SyncOutput: nothing was read since.
+std::uint64_t StdinTaken() {
+  const std::uint64_t taken = g.status->stdin_taken.load();
+  if (g.status->stdin_closed.load() == 0) return taken;
+  // The companion can't look into the pipe any more, and puts nothing more into it.
+  struct stat input {};
+  int unread = 0;
+  if (fstat(STDIN_FILENO, &input) != 0 || !S_ISFIFO(input.st_mode) ||
+      ioctl(STDIN_FILENO, FIONREAD, &unread) != 0) {
+    return taken;
+  }
+  return taken - std::min(taken, static_cast<std::uint64_t>(unread));
+}
+
 }  // namespace
 
 ServerSink* Make(std::uint64_t job, const std::string& local_directory, std::uint32_t csn,
@@ -44,6 +60,7 @@ ServerSink* Make(std::uint64_t job, const std::string& local_directory, std::uin
   sink->record_.interval = g.interval;
   sink->record_.stdout_taken = g.status->stdout_taken.load();
   sink->record_.stderr_taken = g.status->stderr_taken.load();
+  sink->record_.stdin_taken = StdinTaken();
   return sink;
 }
 

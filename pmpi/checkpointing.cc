@@ -25,6 +25,7 @@
 #include "pmpi/events.h"
 #include "pmpi/image_obstacle.h"
 #include "pmpi/message.h"
+#include "pmpi/object_table.h"
 #include "pmpi/replay.h"
 #include "pmpi/restart.h"
 #include "pmpi/saved_state.h"
@@ -33,6 +34,7 @@ namespace ftmpi::checkpointing {
 
 bool g_on = false;
 bool g_wanted = false;
+int g_no_cut = 0;
 
 namespace {
 
@@ -294,6 +296,7 @@ void Tick() {
 }
 
 void TryCut() {
+  if (g_no_cut != 0) return;
   const Csn csn = g_checkpoints->participant->due();
   if (csn == 0) {
     g_wanted = false;
@@ -316,6 +319,11 @@ void TryCut() {
   if (wait) {
     // The answer that is waited for may come behind what is kept back.
     if (!g_checkpoints->kept.empty()) GiveUp(csn);
+    return;
+  }
+  // Since the checkpoint was asked for the program may have met an obstacle.
+  if (image_obstacle::Found() != nullptr || !objects::Describe()) {
+    GiveUp(csn);
     return;
   }
   g_wanted = false;

@@ -22,6 +22,16 @@ extern bool g_on;
 // A cut is asked for: TryCut is to be called wherever the engine's state can be recorded.
 extern bool g_wanted;
 
+// While one lives no state is recorded: frames of Open MPI's are on the stack, or will be.
+extern int g_no_cut;
+class NoCut {
+ public:
+  NoCut() { ++g_no_cut; }
+  ~NoCut() { --g_no_cut; }
+  NoCut(const NoCut&) = delete;
+  NoCut& operator=(const NoCut&) = delete;
+};
+
 struct JobNames {
   std::uint64_t job = 0;
   std::string job_directory;

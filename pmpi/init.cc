@@ -36,6 +36,7 @@
 #include "pmpi/image_obstacle.h"
 #include "pmpi/inject.h"
 #include "pmpi/message.h"
+#include "pmpi/object_table.h"
 #include "pmpi/protocol_host.h"
 #include "pmpi/registered.h"
 #include "pmpi/replay.h"
@@ -363,6 +364,12 @@ void StartEngine(bool restart) {
     image_obstacle::NoteAtStart(reason);
     images = false;
   }
+  if (const char* reason = nullptr;
+      (images || restart) && !engine::g_threaded && !objects::Start(&reason)) {
+    if (restart) Fatal("%s", reason);
+    image_obstacle::NoteAtStart(reason);
+    images = false;
+  }
   g.peers.assign(static_cast<std::size_t>(g.size), nullptr);
   std::string wrong;
   if (!ReadCollectiveSelection(&wrong)) Fatal("%s", wrong.c_str());
@@ -502,6 +509,7 @@ void BringUp(int* argc, char*** argv) {
 void GoOn() {
   state_heap::Adopt();
   saved_state::Load();
+  objects::Restore();
   const logging::ReplayLog& log = *g_restart_log;
   const std::optional<checkpoint::CutRecord> cut =
       checkpoint::DecodeCut(FindBlob(checkpoint_datasets::kCut), g.size);

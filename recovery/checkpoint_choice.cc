@@ -77,6 +77,7 @@ void Enter(std::uint32_t csn, const std::vector<RankCheckpoint>& ranks, const Fi
     each.checkpoint_interval = rank.record.interval;
     each.checkpoint_stdout = rank.record.stdout_taken;
     each.checkpoint_stderr = rank.record.stderr_taken;
+    each.checkpoint_stdin = rank.record.stdin_taken;
     each.events = 0;
     for (const logging::Determinant& determinant : line.ranks[index].determinants) {
       if (determinant.index > rank.record.interval &&

@@ -54,7 +54,7 @@ Companion::Companion(const CompanionOptions& options) : options_(options) {
   if (options.recovered_job_directory.empty()) return;
   // What the rank prints from its first byte on was shown already, up to the recorded counts.
   const JobDescription job = ReadJobDescription(options.recovered_job_directory);
-  StartOutputAtCheckpoint();
+  StartAtCheckpoint();
   const auto released =
       ReadReleasedOutput(ReleasedPath(options.recovered_job_directory, options.recover_rank),
                          job.job, options.recover_rank);
@@ -62,11 +62,13 @@ Companion::Companion(const CompanionOptions& options) : options_(options) {
     if (output_) output_->Swallow(released->stdout_bytes, released->stdout_hash);
     if (error_) error_->Swallow(released->stderr_bytes, released->stderr_hash);
   }
-  if (input_) input_->Replay(StdinLogPath(options.recovered_job_directory), job.job);
+  if (input_) {
+    input_->Replay(StdinLogPath(options.recovered_job_directory), job.job, checkpoint_input_);
+  }
 }
 
-// A rank that starts from a checkpoint prints what comes behind it only.
-void Companion::StartOutputAtCheckpoint() {
+// A rank that starts from a checkpoint prints and reads what comes behind it only.
+void Companion::StartAtCheckpoint() {
   const std::string path =
       EpochDirectory(options_.recovered_job_directory, options_.recover_epoch) + "/" +
       logging::ReplayLogFileName(options_.recover_rank);
@@ -77,6 +79,7 @@ void Companion::StartOutputAtCheckpoint() {
     if (output_) output_->StartAt(log.checkpoint_stdout);
     if (output_ && log.registered) output_->BeginDropping();
     if (error_) error_->StartAt(log.checkpoint_stderr);
+    checkpoint_input_ = log.checkpoint_stdin;
   } catch (const logging::LogError& error) {
     throw JobDirectoryError(error.what());
   }
@@ -305,6 +308,10 @@ void Companion::Handle(const logging::CompanionHeader& header, const char* body,
       if (status_ != nullptr) {
         if (output_) status_->stdout_taken.store(output_->taken(), std::memory_order_release);
         if (error_) status_->stderr_taken.store(error_->taken(), std::memory_order_release);
+        if (input_) {
+          status_->stdin_taken.store(input_->Taken(), std::memory_order_release);
+          status_->stdin_closed.store(input_->to() < 0 ? 1 : 0, std::memory_order_release);
+        }
       }
       Reply(header.sequence, "");
       return;

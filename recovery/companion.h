@@ -50,7 +50,7 @@ class Companion {
  private:
   struct Ending;
 
-  void StartOutputAtCheckpoint();
+  void StartAtCheckpoint();
 
   // --- While the rank lives
   int Timeout() const;
@@ -91,6 +91,7 @@ class Companion {
   std::unique_ptr<OutputGate> output_;
   std::unique_ptr<OutputGate> error_;
   std::unique_ptr<StdinFeeder> input_;
+  std::uint64_t checkpoint_input_ = 0;  // bytes that a restarted rank has taken before
   bool rank_gone_ = false;
   bool channel_open_ = true;
 

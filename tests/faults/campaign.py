@@ -62,6 +62,7 @@ PROGRAMS = {p.name: p for p in (
     Program("event_cancel", 3, [600, 300000], [300, 100000], "trace"),
     Program("event_collectives", 4, [300, 300000], [150, 100000], "trace"),
     Program("event_stdin", 3, [1, 1000000], [1, 300000], "trace", stdin_lines=300),
+    Program("event_objects", 3, [200, 3000000], [80, 1000000], "same"),
     Program("event_print", 4, [300, 300000], [100, 100000], "per rank"),
 )}
 SHORT = (("heat2d", "pessimistic", "one"), ("gauss", "causal", "rank0"), ("nqueens", "optimistic", "one"),

@@ -13,3 +13,5 @@ target_compile_definitions(companion_test
 add_dependencies(companion_test companion_fake_rank)
 
 ftmpi_unit_test(job_directory_test job_directory_test.cc LIBRARIES ftmpi_job_directory util)
+
+ftmpi_unit_test(stdin_feeder_test stdin_feeder_test.cc LIBRARIES ftmpi_companion)
