@@ -38,6 +38,7 @@
 #include "pmpi/message.h"
 #include "pmpi/object_table.h"
 #include "pmpi/protocol_host.h"
+#include "pmpi/registered.h"
 #include "pmpi/replay.h"
 #include "pmpi/restart.h"
 #include "pmpi/saved_state.h"
@@ -358,12 +359,17 @@ void StartEngine(bool restart) {
   PMPI_Comm_size(MPI_COMM_WORLD, &g.size);
   const std::string node = NodeName();
   SetMessageIdentity(g.rank, node.c_str());
-  const bool images = g.configuration.state == SavedState::kImage && image::CanCapture();
-  if (const char* reason = nullptr; images && !restart && !state_heap::Create(&reason))
-    Fatal("no images can be taken: %s; set FT_STATE=none", reason);
+  bool images = g.configuration.state == SavedState::kImage && image::CanCapture();
+  if (const char* reason = nullptr; images && !restart && !state_heap::Create(&reason)) {
+    image_obstacle::NoteAtStart(reason);
+    images = false;
+  }
   if (const char* reason = nullptr;
-      (images || restart) && !engine::g_threaded && !objects::Start(&reason))
-    Fatal("no images can be taken: %s; set FT_STATE=none", reason);
+      (images || restart) && !engine::g_threaded && !objects::Start(&reason)) {
+    if (restart) Fatal("%s", reason);
+    image_obstacle::NoteAtStart(reason);
+    images = false;
+  }
   g.peers.assign(static_cast<std::size_t>(g.size), nullptr);
   std::string wrong;
   if (!ReadCollectiveSelection(&wrong)) Fatal("%s", wrong.c_str());
@@ -390,17 +396,19 @@ void StartEngine(bool restart) {
       Fatal("%s", error.c_str());
     EngineLock::watched = engine::g_threaded || inject::g_armed;
     // All ranks or none. (FT_STATE is the same at all.)
-    int checkpoints = images || restart ? 1 : 0;
-    if (g.configuration.state == SavedState::kImage)
-      PMPI_Allreduce(MPI_IN_PLACE, &checkpoints, 1, MPI_INT, MPI_MIN, MPI_COMM_WORLD);
+    const bool checkpoints = g.configuration.state == SavedState::kImage &&
+                             image_obstacle::AgreeOnImages(images || restart);
     g.interval = replay ? replay->recovered_interval : 0;
     OpenLogs(facts, replay.get());
     SetUpProtocol(g.interval);
     g.status->interval.store(g.interval);
     g.flushing = g.configuration.mode == logging::Mode::kOptimistic || g.configuration.flush_events;
     engine::StartWire();
-    if (checkpoints != 0) {
+    if (checkpoints) {
       checkpointing::Start({facts.job, facts.job_directory, facts.local_directory}, restart::Csn());
+    }
+    if (g.configuration.state == SavedState::kRegistered) {
+      registered::Start({facts.job, facts.job_directory, facts.local_directory}, restart::Csn());
     }
     if (replay && !restart) {
       const auto nothing = [](int /*destination*/) { return std::uint64_t{0}; };
@@ -426,6 +434,7 @@ void StartEngine(bool restart) {
 
 void StopEngine() {
   checkpointing::Stop();
+  registered::Stop();
   DestroyPredefinedCommunicators();
   engine::FinalBarrier();
   g_active = false;

@@ -77,6 +77,7 @@ void Companion::StartAtCheckpoint() {
   try {
     const logging::ReplayLog log = logging::ReadReplayLog(logging::Environment::Posix(), path);
     if (output_) output_->StartAt(log.checkpoint_stdout);
+    if (output_ && log.registered) output_->BeginDropping();
     if (error_) error_->StartAt(log.checkpoint_stderr);
     checkpoint_input_ = log.checkpoint_stdin;
   } catch (const logging::LogError& error) {
@@ -312,6 +313,11 @@ void Companion::Handle(const logging::CompanionHeader& header, const char* body,
           status_->stdin_closed.store(input_->to() < 0 ? 1 : 0, std::memory_order_release);
         }
       }
+      Reply(header.sequence, "");
+      return;
+    case CompanionMessageType::kResumed:
+      TakeOutput(true);
+      if (output_) output_->EndDropping();
       Reply(header.sequence, "");
       return;
     case CompanionMessageType::kAborted:

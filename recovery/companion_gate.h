@@ -31,6 +31,10 @@ class OutputGate {
   // bytes it then prints from there on (and which are not compared: their beginning is not printed
   // again).
   void StartAt(std::uint64_t start);
+  // What is taken meanwhile is neither shown nor counted: a program that was started from
+  // registered state writes again what it had written in front of its checkpoint.
+  void BeginDropping() { dropping_ = true; }
+  void EndDropping() { dropping_ = false; }
   // Bytes that the program has written, those before StartAt included.
   [[nodiscard]] std::uint64_t taken() const { return taken_; }
   void set_spill_directory(const std::string& directory) { held_.set_spill_directory(directory); }
@@ -88,6 +92,7 @@ class OutputGate {
   std::uint64_t released_ = 0;
   std::uint64_t taken_ = 0;
   std::uint64_t start_ = 0;
+  bool dropping_ = false;
   std::uint64_t swallow_left_ = 0;
   std::uint64_t swallow_hash_ = 0;
   bool different_ = false;
