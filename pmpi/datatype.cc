@@ -125,7 +125,6 @@ void ReleaseDatatype(MPI_Datatype holder, MPI_Datatype datatype) {
     ForgetDatatype(datatype);
     const checkpointing::NoCut no_cut;
     const int frees = std::exchange(record->frees_deferred, 0);
-    record->references -= frees;
     for (int n = 0; n < frees; ++n) {
       MPI_Datatype handle = datatype;
       PMPI_Type_free(&handle);

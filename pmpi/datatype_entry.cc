@@ -28,16 +28,11 @@ FTMPI_EXPORT int MPI_Type_free(MPI_Datatype* type) {
     *type = MPI_DATATYPE_NULL;
     return MPI_SUCCESS;
   }
-  // Delete functions of attributes may be called, and make another datatype in this one's place.
-  const checkpointing::NoCut no_cut;
-  --record->references;
-  const int error = PMPI_Type_free(type);
-  if (error == MPI_SUCCESS) return MPI_SUCCESS;
-  if ((record = objects::FindDatatype(*type)) != nullptr) ++record->references;
-  return RaiseError(nullptr, error, "MPI_Type_free");
+  const checkpointing::NoCut no_cut;  // delete functions of attributes may be called
+  return passthrough::Result(PMPI_Type_free(type), "MPI_Type_free");
 }
 
-// The datatypes that come out are references, which the program frees.
+// The datatypes that come out are new ones, which the program frees.
 FTMPI_EXPORT int MPI_Type_get_contents(MPI_Datatype mtype, int max_integers, int max_addresses,
                                        int max_datatypes, int array_of_integers[],
                                        MPI_Aint array_of_addresses[],
@@ -46,19 +41,27 @@ FTMPI_EXPORT int MPI_Type_get_contents(MPI_Datatype mtype, int max_integers, int
                                             array_of_integers, array_of_addresses,
                                             array_of_datatypes));
   passthrough::Enter("MPI_Type_get_contents");
-  const int error =
-      PMPI_Type_get_contents(mtype, max_integers, max_addresses, max_datatypes, array_of_integers,
-                             array_of_addresses, array_of_datatypes);
+  const auto call = [&] {
+    return PMPI_Type_get_contents(mtype, max_integers, max_addresses, max_datatypes,
+                                  array_of_integers, array_of_addresses, array_of_datatypes);
+  };
+  int error = MPI_SUCCESS;
+  if (objects::g_on) {
+    const image::LibraryScope scope;
+    image::placed::Placement placement(objects::SizeOf(array_of_datatypes));
+    error = call();
+  } else {
+    error = call();
+  }
   if (error != MPI_SUCCESS) return RaiseError(nullptr, error, "MPI_Type_get_contents");
+  if (!objects::g_on) return MPI_SUCCESS;
+  const image::LibraryScope scope;
   int integers = 0;
   int addresses = 0;
   int datatypes = 0;
   int combiner = MPI_COMBINER_NAMED;
   PMPI_Type_get_envelope(mtype, &integers, &addresses, &datatypes, &combiner);
-  for (int n = 0; n < datatypes; ++n) {
-    if (objects::DatatypeRecord* record = objects::FindDatatype(array_of_datatypes[n]))
-      ++record->references;
-  }
+  for (int n = 0; n < datatypes; ++n) objects::Added(array_of_datatypes[n]);
   return MPI_SUCCESS;
 }
 

@@ -1,6 +1,7 @@
 #include "pmpi/datatype_recipe.h"
 
 #include <array>
+#include <cstddef>
 
 namespace ftmpi {
 
@@ -22,7 +23,7 @@ int CombinerOf(MPI_Datatype datatype) {
   return combiner;
 }
 
-// MPI_Type_get_contents gives a reference to each datatype that could be freed.
+// MPI_Type_get_contents gives a new datatype for each that is not predefined.
 void Release(MPI_Datatype datatype) {
   const int combiner = CombinerOf(datatype);
   if (combiner != MPI_COMBINER_NAMED && !IsF90(combiner)) PMPI_Type_free(&datatype);
@@ -55,13 +56,17 @@ bool ReadRecipe(MPI_Datatype datatype, Recipe* recipe) {
   int addresses = 0;
   int datatypes = 0;
   if (PMPI_Type_get_envelope(datatype, &integers, &addresses, &datatypes, &recipe->combiner) !=
-          MPI_SUCCESS ||
-      !IsKnown(recipe->combiner)) {
+      MPI_SUCCESS) {
     return false;
   }
+  if (recipe->combiner == MPI_COMBINER_NAMED) {
+    recipe->named = datatype;
+    return true;
+  }
+  if (!IsKnown(recipe->combiner)) return false;
   recipe->integers.resize(static_cast<std::size_t>(integers));
   recipe->addresses.resize(static_cast<std::size_t>(addresses));
-  recipe->datatypes.resize(static_cast<std::size_t>(datatypes));
+  std::vector<MPI_Datatype> parts(static_cast<std::size_t>(datatypes));
   // Open MPI takes no null pointers, even for nothing.
   std::array<int, 1> no_integers{};
   std::array<MPI_Aint, 1> no_addresses{};
@@ -69,19 +74,23 @@ bool ReadRecipe(MPI_Datatype datatype, Recipe* recipe) {
   if (PMPI_Type_get_contents(datatype, integers, addresses, datatypes,
                              integers > 0 ? recipe->integers.data() : no_integers.data(),
                              addresses > 0 ? recipe->addresses.data() : no_addresses.data(),
-                             datatypes > 0 ? recipe->datatypes.data() : no_datatypes.data()) !=
-      MPI_SUCCESS) {
+                             datatypes > 0 ? parts.data() : no_datatypes.data()) != MPI_SUCCESS) {
     return false;
   }
-  for (const MPI_Datatype part : recipe->datatypes) Release(part);
-  return true;
+  bool good = true;
+  for (const MPI_Datatype part : parts) {
+    good = ReadRecipe(part, &recipe->parts.emplace_back()) && good;
+    Release(part);
+  }
+  return good;
 }
 
+namespace {
+
 // The order of the contents is that of MPI-3.1, 4.1.13.
-int MakeFromRecipe(const Recipe& recipe, MPI_Datatype* made) {
+int MakeOf(const Recipe& recipe, const MPI_Datatype* d, MPI_Datatype* made) {
   const int* i = recipe.integers.data();
   const MPI_Aint* a = recipe.addresses.data();
-  const MPI_Datatype* d = recipe.datatypes.data();
   const auto count = static_cast<std::size_t>(recipe.integers.empty() ? 0 : i[0]);
   switch (recipe.combiner) {
     case MPI_COMBINER_DUP:
@@ -125,6 +134,32 @@ int MakeFromRecipe(const Recipe& recipe, MPI_Datatype* made) {
   }
 }
 
+}  // namespace
+
+int MakeParts(const Recipe& recipe, std::vector<MPI_Datatype>* parts) {
+  for (const Recipe& part : recipe.parts) {
+    MPI_Datatype made = part.named;
+    if (part.combiner != MPI_COMBINER_NAMED) {
+      std::vector<MPI_Datatype> inner;
+      int error = MakeParts(part, &inner);
+      if (error == MPI_SUCCESS) error = MakeOf(part, inner.data(), &made);
+      FreeParts(inner);
+      if (error != MPI_SUCCESS) return error;
+    }
+    parts->push_back(made);
+  }
+  return MPI_SUCCESS;
+}
+
+void FreeParts(const std::vector<MPI_Datatype>& parts) {
+  for (const MPI_Datatype part : parts) Release(part);
+}
+
+int MakeFromParts(const Recipe& recipe, const std::vector<MPI_Datatype>& parts,
+                  MPI_Datatype* made) {
+  return MakeOf(recipe, parts.data(), made);
+}
+
 bool IsCached(const Recipe& recipe) { return IsF90(recipe.combiner); }
 
 bool SameLayout(MPI_Datatype one, MPI_Datatype other) {
@@ -144,18 +179,6 @@ bool SameLayout(MPI_Datatype one, MPI_Datatype other) {
     return layout;
   };
   return layout_of(one) == layout_of(other);
-}
-
-int AddReference(MPI_Datatype datatype) {
-  MPI_Datatype outer = MPI_DATATYPE_NULL;
-  int error = PMPI_Type_contiguous(1, datatype, &outer);
-  if (error != MPI_SUCCESS) return error;
-  int one = 0;
-  MPI_Aint none = 0;
-  MPI_Datatype same = MPI_DATATYPE_NULL;
-  error = PMPI_Type_get_contents(outer, 1, 0, 1, &one, &none, &same);
-  PMPI_Type_free(&outer);
-  return error;
 }
 
 }  // namespace ftmpi

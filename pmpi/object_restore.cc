@@ -17,25 +17,17 @@ namespace {
 
 // --- Asking -------------------------------------------------------------------------------------
 
-bool IsKept(MPI_Datatype datatype) {
-  if (Find(datatype) != nullptr) return true;
-  int integers = 0;
-  int addresses = 0;
-  int datatypes = 0;
-  int combiner = MPI_COMBINER_DUP;
-  PMPI_Type_get_envelope(datatype, &integers, &addresses, &datatypes, &combiner);
-  return combiner == MPI_COMBINER_NAMED;
-}
-
 bool DescribeRecipe(MPI_Datatype datatype, DatatypeRecord* record) {
   if (record->described) return true;
+  record->recipe = Recipe{};
   if (!ReadRecipe(datatype, &record->recipe)) return false;
-  for (const MPI_Datatype part : record->recipe.datatypes) {
-    if (!IsKept(part)) return false;
-  }
   if (!IsCached(record->recipe)) {
+    std::vector<MPI_Datatype> parts;
     MPI_Datatype twin = MPI_DATATYPE_NULL;
-    if (MakeFromRecipe(record->recipe, &twin) != MPI_SUCCESS) return false;
+    const bool made = MakeParts(record->recipe, &parts) == MPI_SUCCESS &&
+                      MakeFromParts(record->recipe, parts, &twin) == MPI_SUCCESS;
+    FreeParts(parts);
+    if (!made) return false;
     const bool same = SameLayout(datatype, twin);
     PMPI_Type_free(&twin);
     if (!same) return false;
@@ -133,12 +125,17 @@ void MakeAt(void* wanted, const char* what, Make make, int (*free)(Handle*)) {
 void Remake(Object* object, DatatypeRecord* record) {
   const char* const what = "a datatype";
   const Recipe& recipe = record->recipe;
+  std::vector<MPI_Datatype> parts;
+  if (MakeParts(recipe, &parts) != MPI_SUCCESS) Failed(what);
   MakeAt<MPI_Datatype>(
-      object->handle, what, [&recipe](MPI_Datatype* made) { return MakeFromRecipe(recipe, made); },
+      object->handle, what, [&](MPI_Datatype* made) { return MakeFromParts(recipe, parts, made); },
       IsCached(recipe) ? nullptr : PMPI_Type_free);
+  FreeParts(parts);
   auto* datatype = static_cast<MPI_Datatype>(object->handle);
   MPI_Datatype handle = datatype;
-  if (record->committed && PMPI_Type_commit(&handle) != MPI_SUCCESS) Failed(what);
+  // The copy of a committed datatype was born committed.
+  const bool committed = record->committed || recipe.combiner == MPI_COMBINER_DUP;
+  if (committed && PMPI_Type_commit(&handle) != MPI_SUCCESS) Failed(what);
   if (PMPI_Type_set_name(datatype, record->name.c_str()) != MPI_SUCCESS) Failed(what);
   for (const auto& [keyval, value] : record->attributes) {
     if (PMPI_Type_set_attr(datatype, keyval, value) != MPI_SUCCESS) Failed("an attribute");
@@ -183,16 +180,6 @@ void Remake(Object* object, InfoRecord* record) {
   }
 }
 
-// Open MPI's count of references has one for the handle, and one for each datatype made of it.
-void CountReferences(const Object* object, const DatatypeRecord& record) {
-  auto* datatype = static_cast<MPI_Datatype>(object->handle);
-  if (IsCached(record.recipe)) return;
-  for (int n = 1; n < record.references; ++n) {
-    if (AddReference(datatype) != MPI_SUCCESS) Failed("a datatype");
-  }
-  if (record.references == 0 && PMPI_Type_free(&datatype) != MPI_SUCCESS) Failed("a datatype");
-}
-
 }  // namespace
 
 bool Describe() {
@@ -220,10 +207,6 @@ void Restore() {
   const std::vector<Object*> all = AllToRestore();
   for (Object* object : all)
     std::visit([object](auto& record) { Remake(object, &record); }, object->record);
-  for (const Object* object : all) {
-    if (const auto* record = std::get_if<DatatypeRecord>(&object->record))
-      CountReferences(object, *record);
-  }
   FreeFreedKeyvals();
 }
 

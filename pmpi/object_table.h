@@ -22,16 +22,17 @@ extern bool g_on;
 
 // --- Records (in the state heap) ----------------------------------------------------------------
 
-// How a datatype is made: MPI_Type_get_envelope and MPI_Type_get_contents.
+// How a datatype is made: MPI_Type_get_envelope and MPI_Type_get_contents, and how those that it
+// is made of are. (Open MPI gives copies of these, not the program's own handles.)
 struct Recipe {
+  MPI_Datatype named = MPI_DATATYPE_NULL;  // the datatype itself, if it is predefined
   int combiner = MPI_COMBINER_NAMED;
   std::vector<int> integers;
   std::vector<MPI_Aint> addresses;
-  std::vector<MPI_Datatype> datatypes;
+  std::vector<Recipe> parts;
 };
 
 struct DatatypeRecord {
-  int references = 1;      // of the program, in Open MPI's count
   int holds = 0;           // operations of ours that need it
   int frees_deferred = 0;  // MPI_Type_free while it was held
   bool committed = false;
