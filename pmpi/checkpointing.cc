@@ -19,6 +19,7 @@
 #include "checkpoint/server_start.h"
 #include "logging/environment.h"
 #include "pmpi/checkpoint_sink.h"
+#include "pmpi/checkpoint_triggers.h"
 #include "pmpi/companion_link.h"
 #include "pmpi/engine.h"
 #include "pmpi/engine_state.h"
@@ -110,6 +111,7 @@ class EngineHost : public checkpoint::CoordinationHost {
     g_checkpoints->participant->OnCommitRecorded(csn, done);
   }
   void Finished(const CheckpointOutcome& outcome) override {
+    checkpoint_triggers::Finished(outcome);
     if (outcome.committed || g_checkpoints->stopped || g_checkpoints->obstacle_said) return;
     Message("checkpoint %u was given up: %s; the job goes on", outcome.csn, outcome.why.c_str());
   }
@@ -220,18 +222,26 @@ void Start(const JobNames& names, std::uint32_t csn) {
   configuration.rank = g.rank;
   configuration.size = g.size;
   configuration.keeper = checkpoint::Keeper::kSender;
-  configuration.interval = g.configuration.checkpoint_interval;
-  configuration.timeout = g.configuration.checkpoint_timeout;
+  const CheckpointSettings& settings = g.configuration.checkpoints;
+  configuration.transit = settings.transit;
+  configuration.strategy = settings.strategy;
+  configuration.interval = settings.interval;
+  configuration.every = settings.every;
+  configuration.timeout = settings.timeout;
   configuration.epoch = g.epoch;
   configuration.csn = csn;
   configuration.announce_commit = true;
   configuration.maximum_control = engine::kMaximumInline;
   g_checkpoints->participant = std::make_unique<checkpoint::Participant>(configuration, &g_host);
+  checkpoint_triggers::Start(settings, g.status, g_checkpoints->participant.get());
   g_on = true;
   EngineLock::watched = true;
 }
 
-void Restore(const checkpoint::CutRecord& cut) { g_checkpoints->participant->Restore(cut); }
+void Restore(const checkpoint::CutRecord& cut) {
+  g_checkpoints->participant->Restore(cut);
+  checkpoint_triggers::Restored();
+}
 
 void Stop() {
   if (!g_on) return;
@@ -290,6 +300,7 @@ void OnControl(int source, std::span<const std::byte> message) {
 
 void Tick() {
   LookAfterWriter();
+  checkpoint_triggers::Poll();
   g_checkpoints->participant->OnTick(logging::Environment::Posix()->MonotonicNanoseconds());
 }
 
@@ -319,7 +330,12 @@ void TryCut() {
     return;
   }
   g_wanted = false;
+  auto* const environment = logging::Environment::Posix();
+  const std::uint64_t begun = environment->MonotonicNanoseconds();
+  const std::uint16_t epoch = g.epoch;
   Record(csn);
+  if (g.epoch == epoch)
+    checkpoint_triggers::NoteBlocked(environment->MonotonicNanoseconds() - begun);
   ReleaseKept();
 }
 

@@ -95,25 +95,6 @@ bool ParseBytes(const std::string& text, std::uint64_t* bytes) {
   return true;
 }
 
-namespace {
-
-// Seconds, with a fraction or without, as nanoseconds.
-bool ReadSeconds(const char* name, std::uint64_t* nanoseconds, std::string* error) {
-  const std::string value = Value(name);
-  if (value.empty()) return true;
-  double seconds = 0;
-  auto [rest, code] = std::from_chars(value.data(), value.data() + value.size(), seconds);
-  constexpr double kMost = 1e9;
-  if (code != std::errc() || rest != value.data() + value.size() || !(seconds >= 0) ||
-      seconds > kMost) {
-    return Complain(error, name, value, "use seconds, such as 30 or 0.5");
-  }
-  *nanoseconds = static_cast<std::uint64_t>(seconds * 1e9);
-  return true;
-}
-
-}  // namespace
-
 bool ReadConfiguration(Configuration* configuration, std::string* error) {
   configuration->mode = ModeFromEnvironment(error);
   if (!error->empty()) return false;
@@ -165,8 +146,7 @@ bool ReadConfiguration(Configuration* configuration, std::string* error) {
       return Complain(error, "FT_STATE", value, "use image or none");
     }
   }
-  if (!ReadSeconds("FT_CKPT_INTERVAL", &configuration->checkpoint_interval, error)) return false;
-  if (!ReadSeconds("FT_CKPT_TIMEOUT", &configuration->checkpoint_timeout, error)) return false;
+  if (!ReadCheckpointSettings(&configuration->checkpoints, error)) return false;
   configuration->job_directory = Value("FT_DIR");
   configuration->local_directory = Value("FT_LOCAL");
   configuration->spill_directory = Value("FT_SPILL_DIR");
@@ -184,6 +164,7 @@ std::string AgreedValues(const Configuration& configuration) {
   text += std::string(" FT_FLUSH_EVENTS=") + (configuration.flush_events ? "1" : "0");
   text +=
       std::string(" FT_STATE=") + (configuration.state == SavedState::kImage ? "image" : "none");
+  text += AgreedCheckpointValues(configuration.checkpoints);
   text += " FT_DIR=" + configuration.job_directory;
   text += " FT_LOCAL=" + configuration.local_directory;
   return text;

@@ -25,6 +25,7 @@
 #include "logging/payload_log_format.h"
 #include "pmpi/capture.h"
 #include "pmpi/checkpoint_sink.h"
+#include "pmpi/checkpoint_triggers.h"
 #include "pmpi/checkpointing.h"
 #include "pmpi/collective_selection.h"
 #include "pmpi/communicator.h"
@@ -397,6 +398,8 @@ void StartEngine(bool restart) {
     engine::StartWire();
     if (checkpoints != 0) {
       checkpointing::Start({facts.job, facts.job_directory, facts.local_directory}, restart::Csn());
+    } else {
+      checkpoint_triggers::Start(g.configuration.checkpoints, g.status, nullptr);
     }
     if (replay && !restart) {
       const auto nothing = [](int /*destination*/) { return std::uint64_t{0}; };

@@ -113,6 +113,7 @@ int Companion::Timeout() const {
   if ((output_ && output_->Waiting(status_)) || (error_ && error_->Waiting(status_))) {
     timeout = kCommitPoll;
   }
+  if (requests_ && timeout < 0) timeout = CheckpointRequests::kPeriod;
   return timeout;
 }
 
@@ -158,6 +159,7 @@ void Companion::Serve(const std::vector<pollfd>& ready) {
     input_->Feed();
   }
   WriteProgress();
+  if (requests_) requests_->Serve(MonotonicMilliseconds());
 }
 
 void Companion::TakeOutput(bool all) {
@@ -404,6 +406,10 @@ void Companion::Attach(const logging::CompanionFacts& message) {
   if (output_) output_->set_spill_directory(facts.job_directory);
   if (error_) error_->set_spill_directory(facts.job_directory);
   Count();
+  if (facts.rank == 0) {
+    requests_ = std::make_unique<CheckpointRequests>(
+        facts.job_directory, facts.job, status_, [this](const std::string& line) { Say(line); });
+  }
   if (facts.flush_events || facts.mode == "optimistic") {
     Flusher::Options flush;
     flush.event_log = logging::JoinPath(facts.local_directory,

@@ -229,8 +229,10 @@ void Classify(std::vector<Raw>* modules) {
     Raw& raw = (*modules)[i];
     const std::string& name = raw.soname.empty() ? raw.module.file_name : raw.soname;
     // The vDSO has no file; its load address lies above all libraries.
-    raw.module.system =
-        !raw.module.executable && (IsLibcFamily(name) || (system[i] && !IsRuntime(name)));
+    // A C++ runtime is the program's too, unless only the library has brought it (hwloc's plug-ins
+    // do).
+    const bool shared = IsRuntime(name) && !LibraryBases().contains(raw.module.base);
+    raw.module.system = !raw.module.executable && (IsLibcFamily(name) || (system[i] && !shared));
     raw.module.startup = StartupBases().empty() || StartupBases().contains(raw.module.base);
   }
 }
