@@ -204,6 +204,7 @@ class Participant {
   // --------------------------------------------------------------------------------------
   [[nodiscard]] Csn csn() const { return csn_; }
   [[nodiscard]] bool status() const { return phase_ == Phase::kPermanent; }
+  [[nodiscard]] bool aborted() const { return phase_ == Phase::kAborted; }  // checkpoint csn()
   [[nodiscard]] std::uint32_t word() const { return word_; }
   [[nodiscard]] Csn due() const { return due_; }  // a cut is asked for; 0: none
   [[nodiscard]] Csn permanent() const { return permanent_; }

@@ -20,11 +20,14 @@
 #include "logging/environment.h"
 #include "pmpi/checkpoint_sink.h"
 #include "pmpi/checkpoint_triggers.h"
+#include "pmpi/communicator.h"
 #include "pmpi/companion_link.h"
 #include "pmpi/engine.h"
 #include "pmpi/engine_state.h"
 #include "pmpi/events.h"
 #include "pmpi/image_obstacle.h"
+#include "pmpi/in_transit.h"
+#include "pmpi/internal_collectives.h"
 #include "pmpi/message.h"
 #include "pmpi/replay.h"
 #include "pmpi/restart.h"
@@ -61,8 +64,15 @@ struct Checkpoints {
   bool discarded = false;  // ... which nobody wants any more
   bool stopped = false;
   bool obstacle_said = false;
+  Csn flush_wanted = 0;            // coordinated mode: FlushInTransit waits for payloads
+  std::uint64_t output_asked = 0;  // ns; when a checkpoint was last asked for output's sake
+  std::uint64_t cut_made = 0;      // ns; the last one
+  std::uint64_t commit_took = 0;   // ns; from a cut to its commit
 };
 Checkpoints* g_checkpoints = nullptr;
+
+// No logs: receivers keep what is in transit, and output waits for checkpoints.
+bool Coordinated() { return g.configuration.mode == logging::Mode::kCoordinated; }
 
 class EngineHost : public checkpoint::CoordinationHost {
  public:
@@ -92,13 +102,30 @@ class EngineHost : public checkpoint::CoordinationHost {
     }
     g_wanted = true;
   }
-  void MakePermanent(Csn /*csn*/) override {}
+  void MakePermanent(Csn csn) override {
+    if (!Coordinated()) return;
+    g_checkpoints->commit_took =
+        logging::Environment::Posix()->MonotonicNanoseconds() - g_checkpoints->cut_made;
+    g.protocol->OnStable(csn);
+    events::PublishCommittable();
+  }
   void Discard(Csn csn) override {
     if (g_checkpoints->writer != 0 && g_checkpoints->writing == csn)
       g_checkpoints->discarded = true;
     g_wanted = g_wanted && g_checkpoints->participant->due() != 0;
   }
-  void FlushInTransit(Csn /*csn*/) override {}
+  void FlushInTransit(Csn csn) override {
+    if (in_transit::FetchingAny()) {
+      g_checkpoints->flush_wanted = csn;  // the Tick asks again
+      return;
+    }
+    g_checkpoints->flush_wanted = 0;
+    std::string error;
+    const std::int64_t count = in_transit::Write(g_checkpoints->names.job_directory, &error);
+    if (count < 0) Message("messages in transit at checkpoint %u: %s", csn, error.c_str());
+    g_checkpoints->participant->OnInTransitStable(
+        csn, count < 0 ? 0 : static_cast<std::uint64_t>(count), count >= 0);
+  }
   void Trim(int /*destination*/, std::uint64_t /*count*/) override {}
   void RecordCommit(Csn csn) override {
     checkpoint::ServerConnection server;
@@ -145,7 +172,7 @@ bool Replaying() {
 
 // Is there anything that an image can't hold and that ends with an answer from another rank?
 bool MustWait() {
-  if (!g.held_peers.empty()) return true;
+  if (!g.held_peers.empty() || in_transit::FetchingAny()) return true;
   return std::any_of(g.known_peers.begin(), g.known_peers.end(), [](const Peer* peer) {
     return !peer->synchronous.empty() || !peer->matched_early.empty();
   });
@@ -168,6 +195,41 @@ void LookAfterWriter() {
   g_checkpoints->participant->OnTentativeTaken(csn, success);
 }
 
+// Output waits for a checkpoint: it is asked for, but not all the time.
+void AskForOutput() {
+  if (g.status->output_waiting.load(std::memory_order_relaxed) == 0) return;
+  const checkpoint::Participant& participant = *g_checkpoints->participant;
+  if (participant.due() != 0 || g_checkpoints->writer != 0 || g_checkpoints->obstacle_said ||
+      participant.permanent() >= g.interval) {
+    return;
+  }
+  constexpr std::uint64_t kLeast = 1'000'000'000;
+  constexpr std::uint64_t kShare = 4;  // of the time for work, one for checkpoints
+  const std::uint64_t now = logging::Environment::Posix()->MonotonicNanoseconds();
+  const std::uint64_t pause = std::max(kLeast, kShare * g_checkpoints->commit_took);
+  if (now - g_checkpoints->output_asked < pause) return;
+  g_checkpoints->output_asked = now;
+  g_checkpoints->participant->Request(checkpoint::Reason::kOutput);
+}
+
+// The program ends. What it has written, and writes on exit, may depend on events that no permanent
+// checkpoint holds: one is taken, so that a rank that is lost from here on does not take another
+// course than what the others have shown.
+void CommitOutput() {
+  const auto committed = [] {
+    const checkpoint::Participant& participant = *g_checkpoints->participant;
+    return participant.permanent() >= g.interval || image_obstacle::Found() != nullptr ||
+           (participant.aborted() && participant.csn() >= g.interval);
+  };
+  if (!committed()) {
+    g_checkpoints->participant->Request(checkpoint::Reason::kOutput);
+    engine::WaitUntil(committed);
+  }
+  // Ordinary messages, so that a checkpoint may fall in between.
+  Party(g_world).Barrier();
+  engine::WaitUntil(committed);
+}
+
 // The state is as an image may hold it: nothing is under way that Open MPI knows of and we do not
 // have in the log. `csn` is being cut. After a restart this returns in another process.
 void Record(Csn csn) {
@@ -178,8 +240,16 @@ void Record(Csn csn) {
     // from here.
     events::FlushPollFailures();
     std::fflush(nullptr);
-    SyncOutput();
+    if (!SyncOutput() && Coordinated()) {
+      // What the companion holds back would be lost with it.
+      Message("checkpoint %u can't be taken: the companion can't keep the output held back", csn);
+      GiveUp(csn);
+      return;
+    }
     const checkpoint::CutRecord cut = g_checkpoints->participant->Cut();
+    g_checkpoints->cut_made = logging::Environment::Posix()->MonotonicNanoseconds();
+    g_checkpoints->flush_wanted = 0;
+    if (Coordinated()) in_transit::Begin({g_checkpoints->names.job, csn, g.epoch, g.rank});
     delete sink;
     sink = checkpoint_sink::Make(g_checkpoints->names.job, g_checkpoints->names.local_directory,
                                  csn, checkpoint::EncodeCut(cut));
@@ -221,7 +291,8 @@ void Start(const JobNames& names, std::uint32_t csn) {
   checkpoint::CoordinationConfiguration configuration;
   configuration.rank = g.rank;
   configuration.size = g.size;
-  configuration.keeper = checkpoint::Keeper::kSender;
+  configuration.keeper =
+      Coordinated() ? checkpoint::Keeper::kReceiver : checkpoint::Keeper::kSender;
   const CheckpointSettings& settings = g.configuration.checkpoints;
   configuration.transit = settings.transit;
   configuration.strategy = settings.strategy;
@@ -238,13 +309,14 @@ void Start(const JobNames& names, std::uint32_t csn) {
   EngineLock::watched = true;
 }
 
-void Restore(const checkpoint::CutRecord& cut) {
-  g_checkpoints->participant->Restore(cut);
+void Restore(const checkpoint::CutRecord& cut, std::span<const checkpoint::ChannelCut> saved) {
+  g_checkpoints->participant->Restore(cut, saved);
   checkpoint_triggers::Restored();
 }
 
 void Stop() {
   if (!g_on) return;
+  if (Coordinated()) CommitOutput();
   g_checkpoints->stopped = true;
   if (g_wanted) {
     g_wanted = false;
@@ -269,12 +341,19 @@ std::uint32_t ResendWord(Peer* peer, std::uint64_t number) {
 
 bool OnMessage(Peer* peer, const WireHeader& header, const std::byte* payload) {
   const bool behind = std::any_of(g_checkpoints->kept.begin(), g_checkpoints->kept.end(),
-                                  [peer](const KeptMessage& kept) { return kept.peer == peer; });
+                                  [peer](const KeptMessage& kept) { return kept.peer == peer; }) ||
+                      in_transit::Fetching(peer);
   const Action action = behind ? Action::kCheckpointFirst
                                : g_checkpoints->participant->OnMessage(ChannelOf(peer), header.csn);
   switch (action) {
     case Action::kDeliver:
+      return false;
     case Action::kSave:
+      if (header.kind == MessageKind::kRendezvous) {
+        in_transit::Fetch(peer, header, ReleaseKept);
+        return true;
+      }
+      in_transit::Save(peer, header, payload);
       return false;
     case Action::kCheckpointFirst: {
       const std::size_t bytes = header.kind == MessageKind::kRendezvous ? 0 : header.payload_length;
@@ -298,9 +377,14 @@ void OnControl(int source, std::span<const std::byte> message) {
   }
 }
 
+std::uint64_t NextCsn() { return g_on ? g_checkpoints->participant->csn() + std::uint64_t{1} : 1; }
+
 void Tick() {
   LookAfterWriter();
   checkpoint_triggers::Poll();
+  if (g_checkpoints->flush_wanted != 0 && !in_transit::FetchingAny())
+    g_host.FlushInTransit(g_checkpoints->flush_wanted);
+  if (Coordinated()) AskForOutput();
   g_checkpoints->participant->OnTick(logging::Environment::Posix()->MonotonicNanoseconds());
 }
 

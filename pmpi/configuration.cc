@@ -51,13 +51,8 @@ Mode ModeFromEnvironment(std::string* error) {
   if (value == "pessimistic") return Mode::kPessimistic;
   if (value == "optimistic") return Mode::kOptimistic;
   if (value == "causal") return Mode::kCausal;
-  if (value == "coordinated") {
-    *error =
-        "FT_MODE=coordinated needs checkpoints, which this version does not take yet: use "
-        "pessimistic, optimistic or causal";
-    return Mode::kOff;
-  }
-  Complain(error, "FT_MODE", value, "use off, pessimistic, optimistic or causal");
+  if (value == "coordinated") return Mode::kCoordinated;
+  Complain(error, "FT_MODE", value, "use off, pessimistic, optimistic, causal or coordinated");
   return Mode::kOff;
 }
 
@@ -147,6 +142,18 @@ bool ReadConfiguration(Configuration* configuration, std::string* error) {
     }
   }
   if (!ReadCheckpointSettings(&configuration->checkpoints, error)) return false;
+  if (configuration->mode == Mode::kCoordinated) {
+    if (configuration->state == SavedState::kNone) {
+      *error =
+          "FT_MODE=coordinated protects by checkpoints alone: set FT_STATE=image, or use "
+          "pessimistic, optimistic or causal";
+      return false;
+    }
+    if (configuration->flush_events) {
+      *error = "FT_FLUSH_EVENTS=1 does not go with FT_MODE=coordinated, which logs no events";
+      return false;
+    }
+  }
   configuration->job_directory = Value("FT_DIR");
   configuration->local_directory = Value("FT_LOCAL");
   configuration->spill_directory = Value("FT_SPILL_DIR");

@@ -190,7 +190,7 @@ void Idle() {
   if (++g.idle_polls % kPause != 0) return;
   if (checkpointing::g_on) checkpointing::Tick();
   if (!g.has_events) IdlePoll();
-  OrFatal([] { g.payload_log->PrepareAhead(); });
+  if (g.payload_log) OrFatal([] { g.payload_log->PrepareAhead(); });
 }
 
 }  // namespace

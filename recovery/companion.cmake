@@ -1,7 +1,7 @@
 # The job directory (shared by the companion and the commands) and the companion process.
 find_package(nlohmann_json REQUIRED)
 
-add_library(ftmpi_job_directory STATIC checkpoint_request.cc durable_file.cc job_directory.cc job_records.cc)
+add_library(ftmpi_job_directory STATIC checkpoint_request.cc durable_file.cc held_record.cc job_directory.cc job_records.cc)
 target_link_libraries(ftmpi_job_directory PUBLIC ftmpi_flags PRIVATE nlohmann_json::nlohmann_json)
 
 add_library(ftmpi_companion STATIC companion.cc companion_end.cc companion_ending.cc companion_flusher.cc

@@ -52,6 +52,8 @@ class Companion {
   struct Ending;
 
   void StartOutputAtCheckpoint();
+  void ShowHeldAtCheckpoint(const JobDescription& job, const ReleasedOutput& released);
+  void KeepHeld();
 
   // --- While the rank lives
   int Timeout() const;

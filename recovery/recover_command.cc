@@ -299,10 +299,14 @@ Examination Examine(const CommandOptions& options) {
   examination.plan = MakePlan(job, examination.findings, examination.line,
                               PlaceRanks(before, usable), examination.lost_nodes);
   // A checkpoint that is passed over is work that is done again: that is always said.
-  for (const std::string& remark :
-       ChooseCheckpoint(environment, options.job_directory, job, examination.findings,
-                        examination.line, &examination.plan)) {
-    Say(remark);
+  const std::vector<std::string> passed_over =
+      ChooseCheckpoint(environment, options.job_directory, job, examination.findings,
+                       examination.line, &examination.plan);
+  for (const std::string& remark : passed_over) Say(remark);
+  if (mode == logging::Mode::kCoordinated && !passed_over.empty()) {
+    NeedsForce(options, "the last permanent checkpoint can't be used, and this mode logs nothing",
+               "--force goes back further, but what the job does then may contradict what was "
+               "shown");
   }
   CheckSamePoint(options, examination);
   return examination;

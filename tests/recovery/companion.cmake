@@ -21,3 +21,8 @@ target_compile_definitions(checkpoint_request_test
                            PRIVATE COMPANION_FAKE_RANK="${CMAKE_BINARY_DIR}/tests/companion_fake_rank"
                                    FTMPI_TEST_CHECKPOINT="$<TARGET_FILE:mpi-ft-checkpoint>")
 add_dependencies(checkpoint_request_test companion_fake_rank mpi-ft-checkpoint)
+
+ftmpi_unit_test(held_record_test held_record_test.cc LIBRARIES ftmpi_job_directory util)
+target_compile_definitions(held_record_test
+                           PRIVATE COMPANION_FAKE_RANK="${CMAKE_BINARY_DIR}/tests/companion_fake_rank")
+add_dependencies(held_record_test companion_fake_rank)
