@@ -216,18 +216,21 @@ void AskForOutput() {
 // checkpoint holds: one is taken, so that a rank that is lost from here on does not take another
 // course than what the others have shown.
 void CommitOutput() {
-  const auto committed = [] {
+  const auto committed = [] { return g_checkpoints->participant->permanent() >= g.interval; };
+  const auto hopeless = [](Csn before) {
     const checkpoint::Participant& participant = *g_checkpoints->participant;
-    return participant.permanent() >= g.interval || image_obstacle::Found() != nullptr ||
-           (participant.aborted() && participant.csn() >= g.interval);
+    return image_obstacle::Found() != nullptr ||
+           (participant.aborted() && participant.csn() > before);
   };
   if (!committed()) {
+    const Csn before = g_checkpoints->participant->csn();
     g_checkpoints->participant->Request(checkpoint::Reason::kOutput);
-    engine::WaitUntil(committed);
+    engine::WaitUntil([&] { return committed() || hopeless(before); });
   }
-  // Ordinary messages, so that a checkpoint may fall in between.
+  // Ordinary messages, so that a checkpoint may fall in between. They bring what others depend on,
+  // which is committed, or can't be; the commit's announcement may still be on its way.
   Party(g_world).Barrier();
-  engine::WaitUntil(committed);
+  engine::WaitUntil([&] { return committed() || hopeless(0); });
 }
 
 // The state is as an image may hold it: nothing is under way that Open MPI knows of and we do not
