@@ -214,6 +214,7 @@ Findings GatherEvidence(Environment* environment, const std::string& job_directo
     if (!each.started || (nobody_started && !each.end && (*evidence)[index].found.empty())) {
       each.own_log_survives = true;
     }
+    if (job.mode == "coordinated") each.own_log_survives = true;  // it has none to lose
     (*evidence)[index].own_log_survives = each.own_log_survives;
     if (each.own_log_survives) continue;
     units.insert(job.failure_unit == "rank" ? fmt::format("rank {}", index) : each.node);
