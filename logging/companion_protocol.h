@@ -31,6 +31,7 @@ enum class CompanionMessageType : std::uint16_t {
   kFinalized = 5,  // no body: MPI_Finalize returned
   kNotice = 6,     // CompanionCode: a signal that may announce the job's end
   kExit = 7,       // CompanionCode: exit(code) runs
+  kResumed = 9,    // no body: a job started from registered state goes on; answered
   // From the companion.
   kReply = 100,  // CompanionReply
 };

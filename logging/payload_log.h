@@ -51,13 +51,27 @@ constexpr std::uint64_t LogRecordLength(std::uint64_t used) {
   return (sizeof(LogRecord) + used + 63) & ~std::uint64_t{63};
 }
 
-// Over destination, segment, capacity and the header's persistent part, which lie side by side, and
-// the length that the record is about to get.
+// Over destination, segment, capacity and the header's persistent part, and the length that the
+// record is about to get.
+inline std::uint32_t LogRecordChecksum(std::int32_t destination, std::uint32_t segment,
+                                       std::uint64_t capacity, const HeaderWords& header,
+                                       std::uint64_t length) {
+  static_assert(kPersistentBytes == 44);
+  const std::uint64_t words[8] = {
+      static_cast<std::uint32_t>(destination) | static_cast<std::uint64_t>(segment) << 32,
+      capacity,
+      header.words[0],
+      header.words[1],
+      header.words[2],
+      header.words[3],
+      header.words[4],
+      static_cast<std::uint32_t>(header.words[5])};
+  return static_cast<std::uint32_t>(XXH3_64bits_withSeed(words, sizeof words, length));
+}
 inline std::uint32_t LogRecordChecksum(const LogRecord& record, std::uint64_t length) {
-  constexpr std::size_t kBegin = offsetof(LogRecord, destination);
-  constexpr std::size_t kEnd = offsetof(LogRecord, header) + kPersistentBytes;
-  return static_cast<std::uint32_t>(XXH3_64bits_withSeed(
-      reinterpret_cast<const std::byte*>(&record) + kBegin, kEnd - kBegin, length));
+  HeaderWords header;
+  std::memcpy(header.words, &record.header, sizeof header.words);
+  return LogRecordChecksum(record.destination, record.segment, record.capacity, header, length);
 }
 
 struct PayloadLogOptions {
@@ -112,15 +126,19 @@ class PayloadLog {
     const std::uint64_t length = LogRecordLength(used);
     record->capacity = used;
     record->checksum = LogRecordChecksum(*record, length);
-    std::byte* const behind = next_ + length;
-    // Memory that is used again holds old records: the log must end behind this one.
-    reinterpret_cast<LogRecord*>(behind)->length = 0;
-    std::atomic_ref<std::uint64_t>(record->length).store(length, std::memory_order_release);
-    next_ = behind;
-    ++record_count_;
-    // The next record's first lines, which nobody has in a cache: they come while the program
-    // computes or waits.
-    for (std::size_t line = 0; line < kPrefetched; line += 64) __builtin_prefetch(behind + line, 1);
+    MakeCount(record, length);
+  }
+  // Reserve, header, `fill(payload)` for the `used` bytes behind the header, and Commit, without
+  // reading anything of the record back.
+  template <typename Fill>
+  void Append(const HeaderWords& header, std::uint64_t used, int destination, const Fill& fill) {
+    LogRecord* record = Reserve(used, destination);
+    const std::uint64_t length = LogRecordLength(used);
+    const std::uint32_t checksum = LogRecordChecksum(destination, segment_, used, header, length);
+    header.StoreTo(&record->header);
+    fill(record->payload());
+    record->checksum = checksum;
+    MakeCount(record, length);
   }
 
   // While pinned (a count per segment) a record's segment is neither spilled nor reused.
@@ -164,6 +182,19 @@ class PayloadLog {
 
   static constexpr std::size_t kPrefetched = 256;
   static constexpr std::uint32_t kRecordMagic = 0x524c5446;  // "FTLR"
+
+ private:
+  void MakeCount(LogRecord* record, std::uint64_t length) {
+    std::byte* const behind = next_ + length;
+    // Memory that is used again holds old records: the log must end behind this one.
+    reinterpret_cast<LogRecord*>(behind)->length = 0;
+    std::atomic_ref<std::uint64_t>(record->length).store(length, std::memory_order_release);
+    next_ = behind;
+    ++record_count_;
+    // The next record's first lines, which nobody has in a cache: they come while the program
+    // computes or waits.
+    for (std::size_t line = 0; line < kPrefetched; line += 64) __builtin_prefetch(behind + line, 1);
+  }
 
  protected:
   virtual LogRecord* ReserveSlow(std::uint64_t capacity, int destination) = 0;

@@ -16,7 +16,7 @@
 namespace ftmpi::logging {
 
 inline constexpr std::uint64_t kSegmentMagic = 0x31444c5941505446;  // "FTPAYLD1"
-inline constexpr std::uint32_t kSegmentVersion = 1;
+inline constexpr std::uint32_t kSegmentVersion = 2;
 inline constexpr std::uint64_t kSegmentHeaderSize = 4096;
 inline constexpr std::uint64_t kSegmentTail = 64;  // room for the length behind the last record
 inline constexpr std::uint64_t kPageSize = 4096;   // steps in which segments grow

@@ -16,6 +16,7 @@ namespace {
 constexpr std::uint64_t kReplayMagic = 0x31594c5045525446;  // "FTREPLY1"
 constexpr std::uint32_t kReplayVersion = 2;
 constexpr std::uint32_t kFlagPayloadLogSurvives = 1;
+constexpr std::uint32_t kFlagRegistered = 2;
 
 struct ReplayHeader {
   std::uint64_t magic;
@@ -81,7 +82,8 @@ void WriteReplayLog(Environment* environment, const std::string& path, const Rep
   header.epoch = log.epoch;
   header.recovered_interval = log.recovered_interval;
   header.poll_failures = log.poll_failures;
-  header.flags = log.payload_log_survives ? kFlagPayloadLogSurvives : 0;
+  header.flags = (log.payload_log_survives ? kFlagPayloadLogSurvives : 0) |
+                 (log.registered ? kFlagRegistered : 0);
   header.stdout_released = log.stdout_released;
   header.stderr_released = log.stderr_released;
   header.checkpoint_csn = log.checkpoint_csn;
@@ -117,7 +119,8 @@ ReplayLog ReadReplayLog(Environment* environment, const std::string& path) {
                    "; use the ftmpi that wrote it");
   }
   if (header.checksum != XXH3_64bits(&header, offsetof(ReplayHeader, checksum)) ||
-      header.header_size != sizeof(header) || (header.flags & ~kFlagPayloadLogSurvives) != 0) {
+      header.header_size != sizeof(header) ||
+      (header.flags & ~(kFlagPayloadLogSurvives | kFlagRegistered)) != 0) {
     throw LogError(path + " is damaged: header checksum");
   }
   const std::size_t space = content.size() - sizeof(header);
@@ -140,6 +143,7 @@ ReplayLog ReadReplayLog(Environment* environment, const std::string& path) {
   log.recovered_interval = header.recovered_interval;
   log.poll_failures = header.poll_failures;
   log.payload_log_survives = (header.flags & kFlagPayloadLogSurvives) != 0;
+  log.registered = (header.flags & kFlagRegistered) != 0;
   log.stdout_released = header.stdout_released;
   log.stderr_released = header.stderr_released;
   log.checkpoint_csn = header.checkpoint_csn;

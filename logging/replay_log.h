@@ -34,6 +34,9 @@ struct ReplayLog {
   std::uint64_t checkpoint_interval = 0;
   std::uint64_t checkpoint_stdout = 0;
   std::uint64_t checkpoint_stderr = 0;
+  // The checkpoint is of registered state: the rank begins at main(), and what it prints counts
+  // from where it asks whether it was restored.
+  bool registered = false;
   std::vector<Determinant> determinants;
 };
 

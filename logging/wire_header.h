@@ -5,8 +5,10 @@
 // only and is set anew when a record is sent again.
 #pragma once
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 namespace ftmpi::logging {
 
@@ -50,5 +52,33 @@ struct WireHeader {
 inline constexpr std::size_t kPersistentBytes = offsetof(WireHeader, piggyback_length);
 static_assert(sizeof(WireHeader) == 56);
 static_assert(kPersistentBytes == 44);
+
+// A header as its seven words, composed in registers. On the fast path it is stored twice, in the
+// message and in the log, and its checksum is computed in between; read back from either it would
+// have to wait until the stores before it have left the processor's store buffer.
+struct HeaderWords {
+  std::uint64_t words[7];
+
+  void StoreTo(WireHeader* header) const { std::memcpy(header, words, sizeof words); }
+};
+static_assert(sizeof(HeaderWords) == sizeof(WireHeader));
+static_assert(std::endian::native == std::endian::little);
+
+inline HeaderWords WordsOf(const WireHeader& header) {
+  HeaderWords packed;
+  packed.words[0] = header.version | static_cast<std::uint64_t>(header.kind) << 8 |
+                    static_cast<std::uint64_t>(header.flags) << 16 |
+                    static_cast<std::uint64_t>(header.reserved0) << 24 |
+                    static_cast<std::uint64_t>(static_cast<std::uint32_t>(header.tag)) << 32;
+  packed.words[1] = header.communicator;
+  packed.words[2] = header.ssn;
+  packed.words[3] = header.payload_length;
+  packed.words[4] = header.interval;
+  packed.words[5] = static_cast<std::uint32_t>(header.source_rank) |
+                    static_cast<std::uint64_t>(header.piggyback_length) << 32 |
+                    static_cast<std::uint64_t>(header.epoch) << 48;
+  packed.words[6] = header.transfer | static_cast<std::uint64_t>(header.csn) << 32;
+  return packed;
+}
 
 }  // namespace ftmpi::logging

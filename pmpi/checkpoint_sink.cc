@@ -11,6 +11,7 @@
 #include "checkpoint/server_client.h"
 #include "checkpoint/server_start.h"
 #include "pmpi/engine_state.h"
+#include "pmpi/excluded.h"
 #include "pmpi/message.h"
 #include "pmpi/state_heap.h"
 
@@ -47,6 +48,7 @@ ServerSink* Make(std::uint64_t job, const std::string& local_directory, std::uin
 }
 
 bool ServerSink::Put(const image::Image& image) {
+  excluded::GiveUp();
   checkpoint::CheckpointAttributes attributes{};
   attributes.job = job_;
   attributes.csn = csn_;

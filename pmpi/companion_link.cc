@@ -688,18 +688,27 @@ void CompanionNotice(int signal) {
   SendCode(*link, CompanionMessageType::kNotice, signal, MSG_DONTWAIT);
 }
 
-bool SyncOutput() {
+namespace {
+
+// A request without a body that is answered.
+bool AskCompanion(CompanionMessageType type) {
   Link& link = TheLink();
   if (!ThisIsTheRank(link)) return false;
   try {
     const std::lock_guard<std::mutex> lock(link.mutex);
     const std::uint32_t sequence = ++link.sequence;
     std::string error;
-    return SendMessage(link.channel, CompanionMessageType::kSync, sequence, nullptr, 0, 0) &&
+    return SendMessage(link.channel, type, sequence, nullptr, 0, 0) &&
            AwaitReply(link, sequence, kSyncTimeout, &error);
   } catch (...) {
     return false;
   }
 }
+
+}  // namespace
+
+bool SyncOutput() { return AskCompanion(CompanionMessageType::kSync); }
+
+bool CompanionResumed() { return AskCompanion(CompanionMessageType::kResumed); }
 
 }  // namespace ftmpi

@@ -78,4 +78,9 @@ void CompanionNotice(int signal);
 // gone).
 bool SyncOutput();
 
+// What the program has written to 1 so far in a job that was started from registered state is
+// dropped, and what comes goes on where the checkpoint was (checkpoint/REGISTERED.md). False: the
+// companion is gone.
+bool CompanionResumed();
+
 }  // namespace ftmpi

@@ -56,6 +56,35 @@ Mode ModeFromEnvironment(std::string* error) {
   return Mode::kOff;
 }
 
+const char* StateName(SavedState state) {
+  switch (state) {
+    case SavedState::kNone:
+      return "none";
+    case SavedState::kImage:
+      return "image";
+    case SavedState::kRegistered:
+      return "registered";
+  }
+  return "unknown";
+}
+
+SavedState StateFromEnvironment(std::string* error) {
+  error->clear();
+  const std::string value = Value("FT_STATE");
+  if (value == "image") return SavedState::kImage;
+  if (value == "registered") return SavedState::kRegistered;
+  if (value == "none") return SavedState::kNone;
+  if (!value.empty()) {
+    Complain(error, "FT_STATE", value, "use image, registered or none");
+    return SavedState::kNone;
+  }
+  for (const char* trigger : {"FT_CKPT_INTERVAL", "FT_CKPT_EVERY", "FT_CKPT_SIGNAL"}) {
+    const std::string asked = Value(trigger);
+    if (!asked.empty() && asked != "0") return SavedState::kImage;
+  }
+  return SavedState::kNone;
+}
+
 bool ParseBytes(const std::string& text, std::uint64_t* bytes) {
   std::uint64_t number = 0;
   const char* end = text.data() + text.size();
@@ -134,16 +163,19 @@ bool ReadConfiguration(Configuration* configuration, std::string* error) {
         "FT_MODE=pessimistic or optimistic";
     return false;
   }
-  if (const std::string value = Value("FT_STATE"); !value.empty()) {
-    if (value == "image") {
-      configuration->state = SavedState::kImage;
-    } else if (value != "none") {
-      return Complain(error, "FT_STATE", value, "use image or none");
-    }
-  }
+  configuration->state = StateFromEnvironment(error);
+  if (!error->empty()) return false;
   if (!ReadCheckpointSettings(&configuration->checkpoints, error)) return false;
+  const CheckpointSettings& settings = configuration->checkpoints;
+  if (configuration->state == SavedState::kRegistered &&
+      (settings.automatic || settings.every != 0 || settings.signal != 0)) {
+    *error =
+        "FT_CKPT_INTERVAL=auto, FT_CKPT_EVERY and FT_CKPT_SIGNAL do not go with "
+        "FT_STATE=registered, where the program says when: leave them out";
+    return false;
+  }
   if (configuration->mode == Mode::kCoordinated) {
-    if (configuration->state == SavedState::kNone) {
+    if (configuration->state != SavedState::kImage) {
       *error =
           "FT_MODE=coordinated protects by checkpoints alone: set FT_STATE=image, or use "
           "pessimistic, optimistic or causal";
@@ -169,8 +201,7 @@ std::string AgreedValues(const Configuration& configuration) {
   text += " FT_CAUSAL_F=" + std::to_string(configuration.causal_f);
   text += std::string(" FT_LOG_TIME=") + (configuration.log_time ? "1" : "0");
   text += std::string(" FT_FLUSH_EVENTS=") + (configuration.flush_events ? "1" : "0");
-  text +=
-      std::string(" FT_STATE=") + (configuration.state == SavedState::kImage ? "image" : "none");
+  text += std::string(" FT_STATE=") + StateName(configuration.state);
   text += AgreedCheckpointValues(configuration.checkpoints);
   text += " FT_DIR=" + configuration.job_directory;
   text += " FT_LOCAL=" + configuration.local_directory;

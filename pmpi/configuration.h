@@ -11,8 +11,9 @@ namespace ftmpi {
 
 enum class FailureUnit : std::uint8_t { kNode, kRank };
 enum class SavedState : std::uint8_t {
-  kNone,   // no checkpoints: a recovery replays from the initial state
-  kImage,  // the program's memory, without its help
+  kNone,        // no checkpoints: a recovery replays from the initial state
+  kImage,       // the program's memory, without its help
+  kRegistered,  // what the program names, at points that it names (pmpi/registered.h)
 };
 
 struct Configuration {
@@ -37,9 +38,16 @@ struct Configuration {
 // set to a message.
 logging::Mode ModeFromEnvironment(std::string* error);
 
+// FT_STATE alone, for the decision how the process starts. Where FT_STATE is not set: kImage if
+// something asks for checkpoints (FT_CKPT_INTERVAL, FT_CKPT_EVERY, FT_CKPT_SIGNAL), else kNone. An
+// unknown value is kNone with `error` set to a message.
+SavedState StateFromEnvironment(std::string* error);
+
 // All variables. False: `error` names the variable, the value and what is allowed.
 bool ReadConfiguration(Configuration* configuration, std::string* error);
 
+// "none", "image", "registered".
+const char* StateName(SavedState state);
 // "pessimistic" ...
 const char* ModeName(logging::Mode mode);
 

@@ -21,6 +21,7 @@
 #include "pmpi/checkpoint_sink.h"
 #include "pmpi/companion_link.h"
 #include "pmpi/configuration.h"
+#include "pmpi/image_obstacle.h"
 #include "pmpi/message.h"
 #include "pmpi/restart.h"
 #include "pmpi/state_heap.h"
@@ -138,7 +139,7 @@ class LibraryHost : public image::Host {
     std::string error;
     const logging::Mode mode = ModeFromEnvironment(&error);
     if (!error.empty() || mode == logging::Mode::kOff) return image::StartMode::kOff;
-    if (std::strcmp(Variable("FT_STATE"), "image") != 0 || !LooksLikeRank())
+    if (StateFromEnvironment(&error) != SavedState::kImage || !LooksLikeRank())
       return image::StartMode::kOff;
     return restart::Csn() != 0 ? image::StartMode::kRestore : image::StartMode::kRecord;
   }
@@ -152,13 +153,8 @@ class LibraryHost : public image::Host {
     }
     return false;
   }
-  void NotImaged(const std::string& reason) override {
-    if (std::strcmp(Variable("OMPI_COMM_WORLD_RANK"), "0") != 0) return;
-    Message(
-        "no images can be taken of this program: %s; it runs on and is recovered by replay "
-        "from its beginning",
-        reason.c_str());
-  }
+  // Said in MPI_Init, where it is known which ranks it concerns.
+  void NotImaged(const std::string& reason) override { image_obstacle::NoteAtStart(reason); }
   image::Source& OpenImage() override {
     const char* reason = nullptr;
     if (!state_heap::Reserve(&reason)) throw ImageError(reason);

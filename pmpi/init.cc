@@ -39,6 +39,7 @@
 #include "pmpi/inject.h"
 #include "pmpi/message.h"
 #include "pmpi/protocol_host.h"
+#include "pmpi/registered.h"
 #include "pmpi/replay.h"
 #include "pmpi/restart.h"
 #include "pmpi/saved_state.h"
@@ -361,9 +362,11 @@ void StartEngine(bool restart) {
   PMPI_Comm_size(MPI_COMM_WORLD, &g.size);
   const std::string node = NodeName();
   SetMessageIdentity(g.rank, node.c_str());
-  const bool images = g.configuration.state == SavedState::kImage && image::CanCapture();
-  if (const char* reason = nullptr; images && !restart && !state_heap::Create(&reason))
-    Fatal("no images can be taken: %s; set FT_STATE=none", reason);
+  bool images = g.configuration.state == SavedState::kImage && image::CanCapture();
+  if (const char* reason = nullptr; images && !restart && !state_heap::Create(&reason)) {
+    image_obstacle::NoteAtStart(reason);
+    images = false;
+  }
   g.peers.assign(static_cast<std::size_t>(g.size), nullptr);
   std::string wrong;
   if (!ReadCollectiveSelection(&wrong)) Fatal("%s", wrong.c_str());
@@ -390,9 +393,8 @@ void StartEngine(bool restart) {
       Fatal("%s", error.c_str());
     EngineLock::watched = engine::g_threaded || inject::g_armed;
     // All ranks or none. (FT_STATE is the same at all.)
-    int checkpoints = images || restart ? 1 : 0;
-    if (g.configuration.state == SavedState::kImage)
-      PMPI_Allreduce(MPI_IN_PLACE, &checkpoints, 1, MPI_INT, MPI_MIN, MPI_COMM_WORLD);
+    const bool checkpoints = g.configuration.state == SavedState::kImage &&
+                             image_obstacle::AgreeOnImages(images || restart);
     g.interval = replay ? replay->recovered_interval : 0;
     // The last permanent checkpoint (logging/coordinated.h).
     if (g.configuration.mode == logging::Mode::kCoordinated) g.interval = restart::Csn();
@@ -401,10 +403,13 @@ void StartEngine(bool restart) {
     g.status->interval.store(g.interval);
     g.flushing = g.configuration.mode == logging::Mode::kOptimistic || g.configuration.flush_events;
     engine::StartWire();
-    if (checkpoints != 0) {
+    if (checkpoints) {
       checkpointing::Start({facts.job, facts.job_directory, facts.local_directory}, restart::Csn());
     } else {
       checkpoint_triggers::Start(g.configuration.checkpoints, g.status, nullptr);
+    }
+    if (g.configuration.state == SavedState::kRegistered) {
+      registered::Start({facts.job, facts.job_directory, facts.local_directory}, restart::Csn());
     }
     if (replay && !restart) {
       const auto nothing = [](int /*destination*/) { return std::uint64_t{0}; };
@@ -431,6 +436,7 @@ void StartEngine(bool restart) {
 
 void StopEngine() {
   checkpointing::Stop();
+  registered::Stop();
   DestroyPredefinedCommunicators();
   engine::FinalBarrier();
   g_active = false;

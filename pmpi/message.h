@@ -22,7 +22,7 @@ void Message(const char* format, ...) __attribute__((format(printf, 1, 2)));
 // Calls `work`; an error of the storage ends the job with its message. Inside MPI calls nothing may
 // throw: the program's frames are C.
 template <typename Work>
-auto OrFatal(Work work) -> decltype(work()) {
+[[gnu::always_inline]] inline auto OrFatal(Work work) -> decltype(work()) {
   try {
     return work();
   } catch (const std::exception& error) {

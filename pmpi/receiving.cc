@@ -9,6 +9,7 @@
 #include "pmpi/engine_state.h"
 #include "pmpi/events.h"
 #include "pmpi/message.h"
+#include "pmpi/registered.h"
 
 namespace ftmpi::engine {
 namespace {
@@ -91,6 +92,7 @@ void OnArrival(int source, const WireHeader& header) {
           checkpointing::OnMessage(peer, header, payload)) {
         return;
       }
+      if (__builtin_expect(registered::g_on, 0)) ++registered::g_arrived;
       Arrived(peer, header, payload);
       return;
     case MessageKind::kMatched:

@@ -7,6 +7,7 @@
 #include "pmpi/checkpointing.h"
 #include "pmpi/datatype.h"
 #include "pmpi/message.h"
+#include "pmpi/registered.h"
 
 namespace ftmpi::engine {
 namespace {
@@ -119,6 +120,7 @@ bool ReplaySend(Peer* peer, Request* request, std::uint64_t bytes) {
     index = channel.program[request->ssn - 1];
   }
   if (checkpointing::g_on) checkpointing::WordFor(peer);
+  if (registered::g_on) ++registered::g_sent;
   while (channel.pushed <= index) PushRecord(peer, &channel);
   LogRecord* record = OrFatal([&] { return g.payload_log->PinAt(channel.positions[index]); });
   Compare(peer, request, bytes, record);

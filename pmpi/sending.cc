@@ -11,11 +11,13 @@
 #include "pmpi/engine_state.h"
 #include "pmpi/events.h"
 #include "pmpi/message.h"
+#include "pmpi/registered.h"
 #include "pmpi/replay.h"
 
 namespace ftmpi::engine {
 namespace {
 
+using logging::HeaderWords;
 using logging::LogRecord;
 using logging::MessageKind;
 using logging::WireHeader;
@@ -44,31 +46,38 @@ inline void CopyBytes(void* to, const void* from, std::size_t bytes) {
 
 constexpr std::uint32_t kTransferTags = 1U << 30;
 
-void FillHeader(Peer* peer, WireHeader* header, const Communicator& communicator, MessageKind kind,
-                unsigned flags, int tag, std::uint64_t ssn, std::uint64_t bytes) {
-  header->version = logging::kWireVersion;
-  header->kind = kind;
-  header->flags = static_cast<std::uint8_t>(flags);
-  header->reserved0 = 0;
-  header->tag = tag;
-  header->communicator = communicator.id;
-  header->ssn = ssn;
-  header->payload_length = bytes;
-  header->interval = g.interval;
-  header->source_rank = communicator.rank;
-  header->piggyback_length = 0;
-  header->epoch = g.epoch;
-  header->transfer = 0;
-  header->csn = __builtin_expect(checkpointing::g_on, 0) ? checkpointing::WordFor(peer) : 0;
+[[gnu::always_inline]] inline HeaderWords MakeHeader(Peer* peer, const Communicator& communicator,
+                                                     MessageKind kind, unsigned flags, int tag,
+                                                     std::uint64_t ssn, std::uint64_t bytes,
+                                                     std::size_t piggyback) {
+  WireHeader header;
+  header.version = logging::kWireVersion;
+  header.kind = kind;
+  header.flags = static_cast<std::uint8_t>(flags);
+  header.reserved0 = 0;
+  header.tag = tag;
+  header.communicator = communicator.id;
+  header.ssn = ssn;
+  header.payload_length = bytes;
+  header.interval = g.interval;
+  header.source_rank = communicator.rank;
+  header.piggyback_length = static_cast<std::uint16_t>(piggyback);
+  header.epoch = g.epoch;
+  header.transfer = 0;
+  header.csn = __builtin_expect(checkpointing::g_on, 0) ? checkpointing::WordFor(peer) : 0;
+  if (__builtin_expect(registered::g_on, 0)) ++registered::g_sent;
+  return logging::WordsOf(header);
 }
 
-void FillHeader(Peer* peer, WireHeader* header, const Request& request, MessageKind kind,
-                std::uint64_t ssn, std::uint64_t bytes) {
+[[gnu::always_inline]] inline HeaderWords MakeHeader(Peer* peer, const Request& request,
+                                                     MessageKind kind, std::uint64_t bytes,
+                                                     std::size_t piggyback) {
   unsigned flags = request.schedule_lane ? logging::kFlagSchedule : 0;
   if (request.context == static_cast<std::uint8_t>(Context::kCollective))
     flags |= logging::kFlagCollective;
   if (request.mode == SendMode::kSynchronous) flags |= logging::kFlagSynchronous;
-  FillHeader(peer, header, *request.communicator, kind, flags, request.tag, ssn, bytes);
+  return MakeHeader(peer, *request.communicator, kind, flags, request.tag, request.ssn, bytes,
+                    piggyback);
 }
 
 std::uint64_t NextNumber(Peer* peer, Request* request) {
@@ -142,13 +151,15 @@ void TransmitMatched(Peer* peer, std::uint64_t ssn) {
   TransmitCopy(peer, header, piggyback.data(), piggyback.size());
 }
 
-// Logs what was built in the warm buffer: a header with `behind` bytes behind it.
-void LogBuilt(const Peer* peer, const WireHeader* built, std::uint64_t behind) {
+// Logs what was built in the warm buffer: the header with `behind` bytes behind it.
+[[gnu::always_inline]] inline void LogBuilt(const Peer* peer, const HeaderWords& header,
+                                            const WireHeader* built, std::uint64_t behind) {
   if (__builtin_expect(!g.payload_log, 0)) return;
-  LogRecord* record = OrFatal([&] { return g.payload_log->Reserve(behind, peer->world_rank); });
-  std::memcpy(&record->header, built, sizeof *built);
-  CopyBytes(record->payload(), built + 1, behind);
-  g.payload_log->Commit(record, behind);
+  OrFatal([&] {
+    g.payload_log->Append(header, behind, peer->world_rank, [built, behind](std::byte* payload) {
+      CopyBytes(payload, built + 1, behind);
+    });
+  });
 }
 
 // Builds the message in a warm buffer, sends it from there and logs it then: the log's memory,
@@ -161,14 +172,15 @@ bool SendBuilt(Peer* peer, Request* request, std::uint64_t bytes,
   if (behind > kBuiltBytes) return false;
   WireHeader* const built = BuildingBuffer();
   if (built == nullptr) return false;
-  FillHeader(peer, built, *request, MessageKind::kInline, request->ssn, bytes);
-  built->piggyback_length = static_cast<std::uint16_t>(piggyback.size());
+  const HeaderWords header =
+      MakeHeader(peer, *request, MessageKind::kInline, bytes, piggyback.size());
+  header.StoreTo(built);
   auto* const payload = reinterpret_cast<std::byte*>(built + 1);
   const int error = PackData(request->buffer, request->count, request->datatype, payload, bytes);
   if (error != MPI_SUCCESS) request->error = error;
   if (!piggyback.empty()) std::memcpy(payload + bytes, piggyback.data(), piggyback.size());
   TransmitBuilt(peer, behind, false);
-  LogBuilt(peer, built, behind);
+  LogBuilt(peer, header, built, behind);
   return true;
 }
 
@@ -189,14 +201,14 @@ void SendUnlogged(Peer* peer, Request* request, std::uint64_t bytes) {
   FTMPI_CHECK(GetLayout(request->datatype, &layout));
   const void* data = static_cast<const std::byte*>(request->buffer) + layout.true_lower;
   if (bytes <= peer->inline_limit) {
-    FillHeader(peer, &header, *request, MessageKind::kInline, request->ssn, bytes);
+    MakeHeader(peer, *request, MessageKind::kInline, bytes, 0).StoreTo(&header);
     std::byte* const copy = layout.contiguous ? nullptr : PackedCopy(request, bytes);
     TransmitCopy(peer, header, copy != nullptr ? copy : data, bytes);
     std::free(copy);
     Sent(peer, request);
     return;
   }
-  FillHeader(peer, &header, *request, MessageKind::kRendezvous, request->ssn, bytes);
+  MakeHeader(peer, *request, MessageKind::kRendezvous, bytes, 0).StoreTo(&header);
   header.transfer = peer->next_transfer++ % kTransferTags;
   TransmitCopy(peer, header, nullptr, 0);
   if (layout.contiguous && request->mode != SendMode::kBuffered &&
@@ -225,7 +237,7 @@ void SendInline(Peer* peer, Request* request, std::uint64_t bytes) {
   const std::uint64_t room = hold ? PiggybackRoom() : piggyback.size();
   LogRecord* record =
       OrFatal([&] { return g.payload_log->Reserve(bytes + room, peer->world_rank); });
-  FillHeader(peer, &record->header, *request, MessageKind::kInline, request->ssn, bytes);
+  MakeHeader(peer, *request, MessageKind::kInline, bytes, 0).StoreTo(&record->header);
   const int error =
       PackData(request->buffer, request->count, request->datatype, record->payload(), bytes);
   if (error != MPI_SUCCESS) request->error = error;
@@ -248,7 +260,7 @@ void SendLarge(Peer* peer, Request* request, std::uint64_t bytes) {
   const bool hold = MustHold(peer);
   LogRecord* record =
       OrFatal([&] { return g.payload_log->Reserve(bytes + PiggybackRoom(), peer->world_rank); });
-  FillHeader(peer, &record->header, *request, MessageKind::kRendezvous, request->ssn, bytes);
+  MakeHeader(peer, *request, MessageKind::kRendezvous, bytes, 0).StoreTo(&record->header);
   DatatypeLayout layout;
   FTMPI_CHECK(GetLayout(request->datatype, &layout));
   const bool from_user = layout.contiguous && !hold && request->mode != SendMode::kBuffered &&
@@ -326,10 +338,12 @@ bool SendShort(Communicator* communicator, const void* buffer, std::uint64_t byt
   }
   WireHeader* const built = BuildingBuffer();
   if (__builtin_expect(built == nullptr, 0)) return false;
-  FillHeader(peer, built, *communicator, MessageKind::kInline, 0, tag, ++peer->last_ssn, bytes);
+  const HeaderWords header =
+      MakeHeader(peer, *communicator, MessageKind::kInline, 0, tag, ++peer->last_ssn, bytes, 0);
+  header.StoreTo(built);
   CopyBytes(built + 1, buffer, bytes);
   TransmitBuilt(peer, bytes, true);
-  LogBuilt(peer, built, bytes);
+  LogBuilt(peer, header, built, bytes);
   return true;
 }
 

@@ -1,5 +1,6 @@
 #include "pmpi/state_heap.h"
 
+#include <pthread.h>
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -33,6 +34,17 @@ bool g_active = false;
 // Set in the thread that made the heap: others (there are none where images are taken) don't use
 // it.
 __thread bool t_owner __attribute__((tls_model("initial-exec"))) = false;
+
+// The engine's lock does not cover all: a block that the main thread has made may be given back by
+// a thread of the program that is starting or ending. Not saved: nobody allocates during a capture.
+pthread_mutex_t g_mutex = PTHREAD_MUTEX_INITIALIZER;
+class Locked {
+ public:
+  Locked() { pthread_mutex_lock(&g_mutex); }
+  ~Locked() { pthread_mutex_unlock(&g_mutex); }
+  Locked(const Locked&) = delete;
+  Locked& operator=(const Locked&) = delete;
+};
 
 Root& TheRoot() { return *reinterpret_cast<Root*>(kBase); }
 
@@ -94,6 +106,7 @@ void* Allocate(std::size_t size, std::size_t alignment) {
                ? std::malloc(size)
                : std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
   }
+  const Locked lock;
   for (;;) {
     void* block = alignment <= alignof(std::max_align_t)
                       ? TheRoot().manager->allocate(size)
@@ -111,6 +124,7 @@ void* AllocateOrThrow(std::size_t size, std::size_t alignment) {
 
 void Free(void* block) {
   if (__builtin_expect(Owns(block), 0)) {
+    const Locked lock;
     TheRoot().manager->deallocate(block);
   } else {
     std::free(block);

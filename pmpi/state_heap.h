@@ -7,8 +7,7 @@
 // process (logs, the wire, Open MPI's handles) may lie in it too, but nothing that is saved may
 // point to memory outside of it, or to objects of the process: see pmpi/saved_state.h.
 //
-// Used with the engine's lock held, or before other threads exist; `new` in other threads of the
-// library comes from the normal heap.
+// `new` in the main thread comes from it, in other threads from the normal heap; `delete` by any.
 #pragma once
 
 #include <cstddef>

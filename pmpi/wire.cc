@@ -66,6 +66,9 @@ BuiltMessage* g_free_built = nullptr;  // its first is the one that is built in
 int g_built_under_way = 0;
 std::uint32_t g_same_node_inline = 0;
 std::uint32_t g_other_node_inline = 0;
+// The handle that Open MPI gives for a send that is complete already: one for all of them. It stays
+// ours, so no other send can have it.
+MPI_Request g_complete_send = MPI_REQUEST_NULL;
 std::vector<int> g_node_of;  // lowest world rank on the same node, by world rank
 
 // An eager limit as mpirun hands it to the ranks (--mca, or the user's environment). 0: not set
@@ -122,6 +125,15 @@ struct ByteCount {
   ByteCount(const ByteCount&) = delete;
   ByteCount& operator=(const ByteCount&) = delete;
 };
+
+// A look whether a send of ours is done. MPI_Test begins with a memory barrier, which waits for the
+// message's own stores to reach the other rank's processor.
+bool SendDone(MPI_Request* request) {
+  if (__builtin_expect(*request == g_complete_send, 1)) return true;
+  int done = 0;
+  PMPI_Test(request, &done, MPI_STATUS_IGNORE);
+  return done != 0;
+}
 
 void FinishSend(const PendingSend& send) {
   if (send.record != nullptr) g.payload_log->Unpin(send.record);
@@ -206,6 +218,7 @@ void StartWire() {
   g_same_node_inline = shared_memory ? vader : tcp;
   g_other_node_inline = tcp;
 
+  PMPI_Isend(nullptr, 0, MPI_BYTE, MPI_PROC_NULL, 0, g_wire, &g_complete_send);
   g_ring_memory =
       static_cast<std::byte*>(std::aligned_alloc(64, kRingSlots * ((kSlotBytes + 63) / 64 * 64)));
   if (g_ring_memory == nullptr) Fatal("no memory for the receive ring");
@@ -228,6 +241,7 @@ void StopWire() {
   }
   std::free(g_ring_memory);
   g_ring_memory = nullptr;
+  PMPI_Wait(&g_complete_send, MPI_STATUS_IGNORE);
   PMPI_Comm_free(&g_payload);
   PMPI_Comm_free(&g_wire);
   while (g_free_built != nullptr) {
@@ -268,9 +282,7 @@ void TransmitInline(Peer* peer, LogRecord* record, std::uint64_t piggyback) {
   MPI_Request request = MPI_REQUEST_NULL;
   PMPI_Isend(&record->header, static_cast<int>(sizeof(WireHeader) + payload + piggyback), MPI_BYTE,
              peer->world_rank, 0, g_wire, &request);
-  int done = 0;
-  PMPI_Test(&request, &done, MPI_STATUS_IGNORE);
-  if (__builtin_expect(done == 0, 0)) {
+  if (__builtin_expect(!SendDone(&request), 0)) {
     g.payload_log->Pin(record);
     g_pending_sends.push_back(PendingSend{request, record, nullptr, nullptr});
   }
@@ -295,9 +307,7 @@ void TransmitBuilt(Peer* peer, std::size_t bytes, bool blocking) {
   MPI_Request request = MPI_REQUEST_NULL;
   PMPI_Isend(built, static_cast<int>(sizeof(WireHeader) + bytes), MPI_BYTE, peer->world_rank, 0,
              g_wire, &request);
-  int done = 0;
-  PMPI_Test(&request, &done, MPI_STATUS_IGNORE);
-  if (__builtin_expect(done == 0, 0)) {
+  if (__builtin_expect(!SendDone(&request), 0)) {
     g_free_built = built->next;
     ++g_built_under_way;
     g_pending_sends.push_back(PendingSend{request, nullptr, nullptr, built});
@@ -314,9 +324,7 @@ void TransmitCopy(Peer* peer, const WireHeader& header, const void* payload, std
   MPI_Request request = MPI_REQUEST_NULL;
   PMPI_Isend(block, static_cast<int>(sizeof(WireHeader) + bytes), MPI_BYTE, peer->world_rank, 0,
              g_wire, &request);
-  int done = 0;
-  PMPI_Test(&request, &done, MPI_STATUS_IGNORE);
-  if (done != 0) {
+  if (SendDone(&request)) {
     std::free(block);
   } else {
     g_pending_sends.push_back(PendingSend{request, nullptr, block, nullptr});

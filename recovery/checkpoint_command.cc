@@ -99,9 +99,11 @@ Result Describe(const CheckpointAnswer& answer) {
       return {kCheckpointGivenUp, "given up",
               "the checkpoint could not be taken; the job's standard error tells why", 0};
     case RequestAnswer::kNoCheckpoints:
-      return {kCheckpointGivenUp, "no checkpoints",
-              "this job takes no checkpoints: it was started without FT_STATE, or can't be saved",
-              0};
+      return {
+          kCheckpointGivenUp, "no checkpoints",
+          "this job takes no checkpoints on request: it was started without FT_STATE=image, or no "
+          "image can be taken of it",
+          0};
     case RequestAnswer::kEnded:
       break;
   }

@@ -77,6 +77,7 @@ void Companion::StartOutputAtCheckpoint() {
   try {
     const logging::ReplayLog log = logging::ReadReplayLog(logging::Environment::Posix(), path);
     if (output_) output_->StartAt(log.checkpoint_stdout);
+    if (output_ && log.registered) output_->BeginDropping();
     if (error_) error_->StartAt(log.checkpoint_stderr);
   } catch (const logging::LogError& error) {
     throw JobDirectoryError(error.what());
@@ -348,6 +349,11 @@ void Companion::Handle(const logging::CompanionHeader& header, const char* body,
       } catch (const std::exception& error) {
         Reply(header.sequence, error.what());
       }
+      return;
+    case CompanionMessageType::kResumed:
+      TakeOutput(true);
+      if (output_) output_->EndDropping();
+      Reply(header.sequence, "");
       return;
     case CompanionMessageType::kAborted:
       aborted_ = true;

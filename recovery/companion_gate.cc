@@ -148,6 +148,7 @@ bool OutputGate::Take(const logging::RankStatus* status) {
       return false;
     }
     taken += static_cast<std::size_t>(got);
+    if (dropping_) continue;
     taken_ += static_cast<std::uint64_t>(got);
     std::string_view bytes(buffer.data(), static_cast<std::size_t>(got));
     if (swallow_left_ > 0) bytes = SwallowFrom(bytes);

@@ -36,6 +36,10 @@ class OutputGate {
   // What is held back, and where in the stream it begins.
   [[nodiscard]] std::string Held() const { return held_.Copy(); }
   [[nodiscard]] std::uint64_t held_start() const { return released_; }
+  // What is taken meanwhile is neither shown nor counted: a program that was started from
+  // registered state writes again what it had written in front of its checkpoint.
+  void BeginDropping() { dropping_ = true; }
+  void EndDropping() { dropping_ = false; }
   // Bytes that the program has written, those before StartAt included.
   [[nodiscard]] std::uint64_t taken() const { return taken_; }
   void set_spill_directory(const std::string& directory) { held_.set_spill_directory(directory); }
@@ -93,6 +97,7 @@ class OutputGate {
   std::uint64_t released_ = 0;
   std::uint64_t taken_ = 0;
   std::uint64_t start_ = 0;
+  bool dropping_ = false;
   std::uint64_t swallow_left_ = 0;
   std::uint64_t swallow_hash_ = 0;
   bool different_ = false;

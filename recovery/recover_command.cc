@@ -23,6 +23,7 @@
 #include "recovery/job_lock.h"
 #include "recovery/node_survey.h"
 #include "recovery/progress.h"
+#include "recovery/registered_choice.h"
 #include "recovery/stdin_position.h"
 
 namespace ftmpi::recovery {
@@ -281,6 +282,10 @@ Examination Examine(const CommandOptions& options) {
   line.tolerated_units = mode == logging::Mode::kCausal ? job.causal_f : 1;
   examination.line = FindRecoveryLine(line, std::move(evidence));
   ShowRemarks(options, examination.line.remarks);
+  // Of registered state nothing is replayed: what the logs lack does not matter.
+  const std::optional<RegisteredChoice> registered =
+      ChooseRegistered(environment, options.job_directory, job);
+  if (registered) examination.line = LineFromRegistered(job.np);
   if (!examination.line.refusals.empty()) {
     throw RecoveryError("the job can't be recovered: " + Join(examination.line.refusals, "; "));
   }
@@ -299,9 +304,14 @@ Examination Examine(const CommandOptions& options) {
   examination.plan = MakePlan(job, examination.findings, examination.line,
                               PlaceRanks(before, usable), examination.lost_nodes);
   // A checkpoint that is passed over is work that is done again: that is always said.
-  const std::vector<std::string> passed_over =
-      ChooseCheckpoint(environment, options.job_directory, job, examination.findings,
-                       examination.line, &examination.plan);
+  std::vector<std::string> passed_over;
+  if (registered) {
+    EnterRegistered(*registered, &examination.plan);
+    passed_over = registered->remarks;
+  } else {
+    passed_over = ChooseCheckpoint(environment, options.job_directory, job, examination.findings,
+                                   examination.line, &examination.plan);
+  }
   for (const std::string& remark : passed_over) Say(remark);
   if (mode == logging::Mode::kCoordinated && !passed_over.empty()) {
     NeedsForce(options, "the last permanent checkpoint can't be used, and this mode logs nothing",

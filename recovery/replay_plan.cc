@@ -216,6 +216,7 @@ void CommitPlan(logging::Environment* environment, const std::string& job_direct
     log.checkpoint_interval = each.checkpoint_interval;
     log.checkpoint_stdout = each.checkpoint_stdout;
     log.checkpoint_stderr = each.checkpoint_stderr;
+    log.registered = each.registered;
     log.determinants = line.ranks[index].determinants;
     logging::WriteReplayLog(
         environment, logging::JoinPath(temporary, logging::ReplayLogFileName(each.rank)), log);

@@ -33,6 +33,7 @@ struct PlanRank {
   std::uint64_t checkpoint_interval = 0;
   std::uint64_t checkpoint_stdout = 0;
   std::uint64_t checkpoint_stderr = 0;
+  bool registered = false;  // it is of registered state
 };
 
 struct ReplayPlan {

@@ -75,13 +75,34 @@ class Program {
     return std::find(defined_.begin(), defined_.end(), name) != defined_.end();
   }
   const std::vector<std::string_view>& Needed() const { return needed_; }
+  const std::vector<std::string_view>& Imported() const { return imported_; }
+
+  // Hexadecimal; empty: has none.
+  std::string BuildId() const {
+    const auto header = At<Elf64_Ehdr>(0);
+    for (unsigned i = 0; header && i < header->e_phnum; ++i) {
+      const auto segment = At<Elf64_Phdr>(header->e_phoff + i * sizeof(Elf64_Phdr));
+      if (!segment || segment->p_type != PT_NOTE) continue;
+      for (std::uint64_t at = 0; at + sizeof(Elf64_Nhdr) <= segment->p_filesz;) {
+        const auto note = At<Elf64_Nhdr>(segment->p_offset + at);
+        if (!note) return {};
+        const std::uint64_t name = segment->p_offset + at + sizeof(Elf64_Nhdr);
+        const std::uint64_t content = name + (note->n_namesz + std::uint64_t{3}) / 4 * 4;
+        if (note->n_type == NT_GNU_BUILD_ID && Text(name) == "GNU")
+          return Hexadecimal(content, note->n_descsz);
+        at = content + (note->n_descsz + std::uint64_t{3}) / 4 * 4 - segment->p_offset;
+      }
+    }
+    return {};
+  }
 
  private:
   void ReadSymbols(const Elf64_Shdr& section, std::uint64_t strings) {
     for (std::uint64_t at = 0; at + sizeof(Elf64_Sym) <= section.sh_size; at += sizeof(Elf64_Sym)) {
       const auto symbol = At<Elf64_Sym>(section.sh_offset + at);
       if (!symbol) return;
-      if (symbol->st_shndx != SHN_UNDEF) defined_.push_back(Text(strings + symbol->st_name));
+      (symbol->st_shndx != SHN_UNDEF ? defined_ : imported_)
+          .push_back(Text(strings + symbol->st_name));
     }
   }
   void ReadNeeded(const Elf64_Shdr& section, std::uint64_t strings) {
@@ -92,8 +113,21 @@ class Program {
     }
   }
 
+  std::string Hexadecimal(std::uint64_t offset, std::uint64_t length) const {
+    static constexpr char kDigits[] = "0123456789abcdef";
+    std::string text;
+    for (std::uint64_t i = 0; i < length; ++i) {
+      const auto byte = At<std::uint8_t>(offset + i);
+      if (!byte) return {};
+      text += kDigits[*byte >> 4];
+      text += kDigits[*byte & 15];
+    }
+    return text;
+  }
+
   std::string bytes_;
   std::vector<std::string_view> defined_;
+  std::vector<std::string_view> imported_;
   std::vector<std::string_view> needed_;
 };
 
@@ -146,6 +180,24 @@ std::vector<Reason> CheckProgram(const std::string& path) {
             "uses another malloc (" + std::string(library) + "): link it without that");
   }
   return reasons;
+}
+
+ProgramFacts ReadProgramFacts(const std::string& path) {
+  ProgramFacts facts;
+  Program program;
+  if (!program.Read(path)) return facts;
+  const auto header = program.At<Elf64_Ehdr>(0);
+  if (!header || std::memcmp(header->e_ident, ELFMAG, SELFMAG) != 0 ||
+      header->e_machine != EM_X86_64 || header->e_ident[EI_CLASS] != ELFCLASS64)
+    return facts;
+  facts.dynamic = program.Segment(PT_INTERP).has_value();
+  facts.position_independent = header->e_type == ET_DYN;
+  facts.build_id = program.BuildId();
+  program.ReadDynamic();
+  for (const std::string_view name : program.Needed()) facts.libraries.emplace_back(name);
+  for (const std::string_view name : program.Imported())
+    if (!name.empty()) facts.imports.emplace_back(name);
+  return facts;
 }
 
 std::vector<Reason> CheckMachine() {

@@ -29,6 +29,18 @@ struct Reason {
 
 // Empty: nothing speaks against it.
 std::vector<Reason> CheckProgram(const std::string& path);
+
+// What an executable's file says of it.
+struct ProgramFacts {
+  bool dynamic = false;
+  bool position_independent = false;
+  std::string build_id;                // hexadecimal; empty: has none
+  std::vector<std::string> libraries;  // that it needs itself (DT_NEEDED)
+  std::vector<std::string> imports;    // dynamic symbols that it takes from libraries
+};
+
+// Empty facts for what CheckProgram refuses as no program of this machine.
+ProgramFacts ReadProgramFacts(const std::string& path);
 std::vector<Reason> CheckMachine();
 
 // The messages, one after another.

@@ -202,6 +202,18 @@ void MarkNeeded(const std::vector<Raw>& modules, std::size_t index, std::vector<
   }
 }
 
+// The run-time libraries that the program's own modules need, from `index` on.
+void MarkRuntimes(const std::vector<Raw>& modules, const std::vector<bool>& system,
+                  std::size_t index, std::vector<bool>* marked) {
+  if ((*marked)[index]) return;
+  (*marked)[index] = true;
+  for (const std::string& name : modules[index].needed) {
+    const std::size_t needed = IndexOf(modules, name);
+    if (needed < modules.size() && (!system[needed] || IsRuntime(name)))
+      MarkRuntimes(modules, system, needed, marked);
+  }
+}
+
 bool IsRoot(const Raw& raw) {
   if (raw.module.executable) return false;
   Host& host = TheHost();
@@ -225,15 +237,20 @@ void Classify(std::vector<Raw>* modules) {
          LoadedByLibrary(raw.module.file_name)))
       MarkNeeded(*modules, i, &system);
   }
+  // A run-time library that only a component of MPI's brought along is not the program's: in
+  // another process it may be elsewhere.
+  std::vector<bool> used(modules->size(), false);
+  for (std::size_t i = 0; i < modules->size(); ++i) {
+    if (!system[i]) MarkRuntimes(*modules, system, i, &used);
+  }
   for (std::size_t i = 0; i < modules->size(); ++i) {
     Raw& raw = (*modules)[i];
     const std::string& name = raw.soname.empty() ? raw.module.file_name : raw.soname;
+    const bool startup = StartupBases().empty() || StartupBases().contains(raw.module.base);
+    const bool runtime = IsRuntime(name) && (used[i] || startup);
     // The vDSO has no file; its load address lies above all libraries.
-    // A C++ runtime is the program's too, unless only the library has brought it (hwloc's plug-ins
-    // do).
-    const bool shared = IsRuntime(name) && !LibraryBases().contains(raw.module.base);
-    raw.module.system = !raw.module.executable && (IsLibcFamily(name) || (system[i] && !shared));
-    raw.module.startup = StartupBases().empty() || StartupBases().contains(raw.module.base);
+    raw.module.system = !raw.module.executable && (IsLibcFamily(name) || (system[i] && !runtime));
+    raw.module.startup = startup;
   }
 }
 

@@ -3,8 +3,8 @@
 //
 // Not the program's ("system"): libc and its family, ftmpi, the MPI library, everything these need,
 // and what is loaded while in a library (MPI's components). The run-time libraries of the compilers
-// (libstdc++, libgcc_s, libgomp, libgfortran, ...) are always the program's: their state (streams,
-// locales, exceptions, units) is part of it.
+// (libstdc++, libgcc_s, libgomp, libgfortran, ...) are the program's where it needs them or where
+// they are there at its start: their state (streams, locales, exceptions, units) is part of it.
 #pragma once
 
 #include <cstdint>

@@ -177,7 +177,9 @@ void RestoreLateProcessState(std::span<const std::byte> bytes, const std::vector
     const KernelAction& wanted = state.actions[signal];
     if (wanted.handler == ~std::uint64_t{0} || signal == SIGKILL || signal == SIGSTOP) continue;
     const KernelAction now = Action(signal);
-    if (IsSystemHandler(modules, now.handler)) continue;
+    // MPI has a handler here, and the program did not put its own in the place.
+    const bool none = wanted.handler == reinterpret_cast<std::uint64_t>(SIG_DFL);
+    if (none && IsSystemHandler(modules, now.handler)) continue;
     if (std::memcmp(&wanted, &now, sizeof now) != 0)
       syscall(SYS_rt_sigaction, signal, &wanted, nullptr, sizeof wanted.mask);
   }
@@ -187,8 +189,10 @@ void RestoreLateProcessState(std::span<const std::byte> bytes, const std::vector
     if (sigaltstack(&stack, nullptr) != 0)
       throw ImageError(std::string("the signal stack can't be set: ") + std::strerror(errno));
   }
+  // To this thread: those of libraries do not block them.
   for (int signal = 1; signal <= kSignals; ++signal)
-    if ((state.pending & Bit(signal)) != 0) kill(getpid(), signal);
+    if ((state.pending & Bit(signal)) != 0)
+      syscall(SYS_tgkill, getpid(), syscall(SYS_gettid), signal);
   for (std::size_t i = 0; i < std::size(kTimers); ++i) {
     const timeval& left = state.timers[i].it_value;
     if (left.tv_sec != 0 || left.tv_usec != 0)

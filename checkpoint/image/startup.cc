@@ -35,6 +35,7 @@
 #include "checkpoint/image/host.h"
 #include "checkpoint/image/libc_state.h"
 #include "checkpoint/image/library_scope.h"
+#include "checkpoint/image/loading.h"
 #include "checkpoint/image/modules.h"
 #include "checkpoint/image/process_role.h"
 #include "checkpoint/image/process_state.h"
@@ -196,8 +197,17 @@ void DecideFirstTime(char** values) {
   host.NotImaged(reason);
 }
 
+// Components of MPI's that are written in C++ bring libstdc++ into a C program, at an address that
+// may be another one in the next process. If the program's plug-ins use it too, it must be where it
+// was: so it is there from the start. Where it is not installed nobody needs it.
+void LoadRuntimes() {
+  const LibraryScope scope;
+  OpenUnnoted("libstdc++.so.6", RTLD_LAZY | RTLD_LOCAL);
+}
+
 // What the process is before the program has changed it.
 void NoteStart() {
+  LoadRuntimes();
   NoteStartupModules();
   NoteInheritedDescriptors();
   NoteProcessState();

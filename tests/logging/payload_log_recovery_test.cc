@@ -153,12 +153,12 @@ TEST_F(PayloadLogRecoveryTest, ForeignFilesAreRefusedAndLeftAlone) {
   std::vector<char> bytes = ReadBytes(last);
   SegmentHeader header;
   std::memcpy(&header, bytes.data(), sizeof(header));
-  header.version = 2;
+  header.version = 3;
   header.checksum = HeaderChecksum(header);
   std::memcpy(bytes.data(), &header, sizeof(header));
   const std::vector<char> good = ReadBytes(last);
   WriteBytes(last, bytes);
-  EXPECT_THAT(ErrorOf([&] { Recover(); }), HasSubstr("format version 2"));
+  EXPECT_THAT(ErrorOf([&] { Recover(); }), HasSubstr("format version 3"));
   WriteBytes(last, std::vector<char>(10000, 'x'));
   EXPECT_THAT(ErrorOf([&] { Recover(); }), HasSubstr("not a payload log segment"));
   WriteBytes(last, good);

@@ -21,6 +21,7 @@ FORTRAN = {
     "mpi_init", "mpi_init_", "mpi_init__", "MPI_INIT", "MPI_Init_f", "MPI_Init_f08", "mpi_init_f08_",
     "mpi_init_thread", "mpi_init_thread_", "mpi_init_thread__", "MPI_INIT_THREAD", "MPI_Init_thread_f",
     "MPI_Init_thread_f08", "mpi_init_thread_f08_",
+    "ft_protect_", "ft_unprotect_", "ft_restored_", "ft_checkpoint_", "ft_exclude_",
 }
 # What stands in the place of libc's, for process images (checkpoint/image/IMAGE.md).
 IMAGE = {

@@ -25,7 +25,8 @@ int main(int argc, char** argv) {
   int (*again)(void) = (int (*)(void))dlsym(plugin, "plugin_next");
   printf("same %d\n", again == next);
   Dl_info info;
-  printf("found %d %s\n", dladdr((void*)next, &info) != 0, info.dli_sname);
+  int found = dladdr((void*)next, &info);
+  printf("found %d %s\n", found != 0, info.dli_sname);
   CHECKPOINT();
   printf("%d\n", next());
   printf("closed %d\n", dlclose(plugin));
