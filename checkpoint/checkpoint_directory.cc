@@ -4,6 +4,7 @@
 #include <charconv>
 #include <string_view>
 
+#include "checkpoint/in_transit_file.h"
 #include "checkpoint/kind_names.h"
 
 namespace ftmpi::checkpoint {
@@ -74,6 +75,8 @@ std::vector<CheckpointListing> ListCheckpoints(Environment* environment, const s
       if (const auto rank = NumberIn<std::int32_t>(file, "rank-", ".h5")) {
         listing.ranks.push_back(*rank);
       }
+      if (NumberIn<std::int32_t>(file, "rank-", kInTransitSuffix))
+        listing.in_transit.push_back(file);
     }
     std::sort(listing.ranks.begin(), listing.ranks.end());
     listings.push_back(std::move(listing));

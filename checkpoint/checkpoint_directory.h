@@ -31,8 +31,9 @@ std::string RankFileName(std::int32_t rank);
 struct CheckpointListing {
   std::uint64_t csn = 0;
   bool has_index = false;
-  std::vector<std::int32_t> ranks;     // ascending; of whom there is a file
-  std::vector<std::string> leftovers;  // names of files that were being written
+  std::vector<std::int32_t> ranks;      // ascending; of whom there is a file
+  std::vector<std::string> leftovers;   // names of files that were being written
+  std::vector<std::string> in_transit;  // names of files of messages in transit
 };
 // By descending CSN; empty when there is no root.
 std::vector<CheckpointListing> ListCheckpoints(logging::Environment* environment,

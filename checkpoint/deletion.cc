@@ -23,6 +23,7 @@ void DeleteCheckpoint(Environment* environment, const std::string& root, std::ui
   for (const CheckpointListing& each : ListCheckpoints(environment, root)) {
     if (each.csn != csn) continue;
     for (const std::string& name : each.leftovers) environment->Remove(JoinPath(directory, name));
+    for (const std::string& name : each.in_transit) environment->Remove(JoinPath(directory, name));
     for (const std::int32_t rank : each.ranks) environment->Remove(RankPath(root, csn, rank));
   }
   if (!environment->List(directory).empty()) {

@@ -19,11 +19,15 @@
 #include "checkpoint/server_start.h"
 #include "logging/environment.h"
 #include "pmpi/checkpoint_sink.h"
+#include "pmpi/checkpoint_triggers.h"
+#include "pmpi/communicator.h"
 #include "pmpi/companion_link.h"
 #include "pmpi/engine.h"
 #include "pmpi/engine_state.h"
 #include "pmpi/events.h"
 #include "pmpi/image_obstacle.h"
+#include "pmpi/in_transit.h"
+#include "pmpi/internal_collectives.h"
 #include "pmpi/message.h"
 #include "pmpi/object_table.h"
 #include "pmpi/replay.h"
@@ -62,8 +66,15 @@ struct Checkpoints {
   bool discarded = false;  // ... which nobody wants any more
   bool stopped = false;
   bool obstacle_said = false;
+  Csn flush_wanted = 0;            // coordinated mode: FlushInTransit waits for payloads
+  std::uint64_t output_asked = 0;  // ns; when a checkpoint was last asked for output's sake
+  std::uint64_t cut_made = 0;      // ns; the last one
+  std::uint64_t commit_took = 0;   // ns; from a cut to its commit
 };
 Checkpoints* g_checkpoints = nullptr;
+
+// No logs: receivers keep what is in transit, and output waits for checkpoints.
+bool Coordinated() { return g.configuration.mode == logging::Mode::kCoordinated; }
 
 class EngineHost : public checkpoint::CoordinationHost {
  public:
@@ -93,13 +104,30 @@ class EngineHost : public checkpoint::CoordinationHost {
     }
     g_wanted = true;
   }
-  void MakePermanent(Csn /*csn*/) override {}
+  void MakePermanent(Csn csn) override {
+    if (!Coordinated()) return;
+    g_checkpoints->commit_took =
+        logging::Environment::Posix()->MonotonicNanoseconds() - g_checkpoints->cut_made;
+    g.protocol->OnStable(csn);
+    events::PublishCommittable();
+  }
   void Discard(Csn csn) override {
     if (g_checkpoints->writer != 0 && g_checkpoints->writing == csn)
       g_checkpoints->discarded = true;
     g_wanted = g_wanted && g_checkpoints->participant->due() != 0;
   }
-  void FlushInTransit(Csn /*csn*/) override {}
+  void FlushInTransit(Csn csn) override {
+    if (in_transit::FetchingAny()) {
+      g_checkpoints->flush_wanted = csn;  // the Tick asks again
+      return;
+    }
+    g_checkpoints->flush_wanted = 0;
+    std::string error;
+    const std::int64_t count = in_transit::Write(g_checkpoints->names.job_directory, &error);
+    if (count < 0) Message("messages in transit at checkpoint %u: %s", csn, error.c_str());
+    g_checkpoints->participant->OnInTransitStable(
+        csn, count < 0 ? 0 : static_cast<std::uint64_t>(count), count >= 0);
+  }
   void Trim(int /*destination*/, std::uint64_t /*count*/) override {}
   void RecordCommit(Csn csn) override {
     checkpoint::ServerConnection server;
@@ -112,6 +140,7 @@ class EngineHost : public checkpoint::CoordinationHost {
     g_checkpoints->participant->OnCommitRecorded(csn, done);
   }
   void Finished(const CheckpointOutcome& outcome) override {
+    checkpoint_triggers::Finished(outcome);
     if (outcome.committed || g_checkpoints->stopped || g_checkpoints->obstacle_said) return;
     Message("checkpoint %u was given up: %s; the job goes on", outcome.csn, outcome.why.c_str());
   }
@@ -145,7 +174,7 @@ bool Replaying() {
 
 // Is there anything that an image can't hold and that ends with an answer from another rank?
 bool MustWait() {
-  if (!g.held_peers.empty()) return true;
+  if (!g.held_peers.empty() || in_transit::FetchingAny()) return true;
   return std::any_of(g.known_peers.begin(), g.known_peers.end(), [](const Peer* peer) {
     return !peer->synchronous.empty() || !peer->matched_early.empty();
   });
@@ -168,6 +197,44 @@ void LookAfterWriter() {
   g_checkpoints->participant->OnTentativeTaken(csn, success);
 }
 
+// Output waits for a checkpoint: it is asked for, but not all the time.
+void AskForOutput() {
+  if (g.status->output_waiting.load(std::memory_order_relaxed) == 0) return;
+  const checkpoint::Participant& participant = *g_checkpoints->participant;
+  if (participant.due() != 0 || g_checkpoints->writer != 0 || g_checkpoints->obstacle_said ||
+      participant.permanent() >= g.interval) {
+    return;
+  }
+  constexpr std::uint64_t kLeast = 1'000'000'000;
+  constexpr std::uint64_t kShare = 4;  // of the time for work, one for checkpoints
+  const std::uint64_t now = logging::Environment::Posix()->MonotonicNanoseconds();
+  const std::uint64_t pause = std::max(kLeast, kShare * g_checkpoints->commit_took);
+  if (now - g_checkpoints->output_asked < pause) return;
+  g_checkpoints->output_asked = now;
+  g_checkpoints->participant->Request(checkpoint::Reason::kOutput);
+}
+
+// The program ends. What it has written, and writes on exit, may depend on events that no permanent
+// checkpoint holds: one is taken, so that a rank that is lost from here on does not take another
+// course than what the others have shown.
+void CommitOutput() {
+  const auto committed = [] { return g_checkpoints->participant->permanent() >= g.interval; };
+  const auto hopeless = [](Csn before) {
+    const checkpoint::Participant& participant = *g_checkpoints->participant;
+    return image_obstacle::Found() != nullptr ||
+           (participant.aborted() && participant.csn() > before);
+  };
+  if (!committed()) {
+    const Csn before = g_checkpoints->participant->csn();
+    g_checkpoints->participant->Request(checkpoint::Reason::kOutput);
+    engine::WaitUntil([&] { return committed() || hopeless(before); });
+  }
+  // Ordinary messages, so that a checkpoint may fall in between. They bring what others depend on,
+  // which is committed, or can't be; the commit's announcement may still be on its way.
+  Party(g_world).Barrier();
+  engine::WaitUntil([&] { return committed() || hopeless(0); });
+}
+
 // The state is as an image may hold it: nothing is under way that Open MPI knows of and we do not
 // have in the log. `csn` is being cut. After a restart this returns in another process.
 void Record(Csn csn) {
@@ -178,8 +245,16 @@ void Record(Csn csn) {
     // from here.
     events::FlushPollFailures();
     std::fflush(nullptr);
-    SyncOutput();
+    if (!SyncOutput() && Coordinated()) {
+      // What the companion holds back would be lost with it.
+      Message("checkpoint %u can't be taken: the companion can't keep the output held back", csn);
+      GiveUp(csn);
+      return;
+    }
     const checkpoint::CutRecord cut = g_checkpoints->participant->Cut();
+    g_checkpoints->cut_made = logging::Environment::Posix()->MonotonicNanoseconds();
+    g_checkpoints->flush_wanted = 0;
+    if (Coordinated()) in_transit::Begin({g_checkpoints->names.job, csn, g.epoch, g.rank});
     delete sink;
     sink = checkpoint_sink::Make(g_checkpoints->names.job, g_checkpoints->names.local_directory,
                                  csn, checkpoint::EncodeCut(cut));
@@ -221,22 +296,32 @@ void Start(const JobNames& names, std::uint32_t csn) {
   checkpoint::CoordinationConfiguration configuration;
   configuration.rank = g.rank;
   configuration.size = g.size;
-  configuration.keeper = checkpoint::Keeper::kSender;
-  configuration.interval = g.configuration.checkpoint_interval;
-  configuration.timeout = g.configuration.checkpoint_timeout;
+  configuration.keeper =
+      Coordinated() ? checkpoint::Keeper::kReceiver : checkpoint::Keeper::kSender;
+  const CheckpointSettings& settings = g.configuration.checkpoints;
+  configuration.transit = settings.transit;
+  configuration.strategy = settings.strategy;
+  configuration.interval = settings.interval;
+  configuration.every = settings.every;
+  configuration.timeout = settings.timeout;
   configuration.epoch = g.epoch;
   configuration.csn = csn;
   configuration.announce_commit = true;
   configuration.maximum_control = engine::kMaximumInline;
   g_checkpoints->participant = std::make_unique<checkpoint::Participant>(configuration, &g_host);
+  checkpoint_triggers::Start(settings, g.status, g_checkpoints->participant.get());
   g_on = true;
   EngineLock::watched = true;
 }
 
-void Restore(const checkpoint::CutRecord& cut) { g_checkpoints->participant->Restore(cut); }
+void Restore(const checkpoint::CutRecord& cut, std::span<const checkpoint::ChannelCut> saved) {
+  g_checkpoints->participant->Restore(cut, saved);
+  checkpoint_triggers::Restored();
+}
 
 void Stop() {
   if (!g_on) return;
+  if (Coordinated()) CommitOutput();
   g_checkpoints->stopped = true;
   if (g_wanted) {
     g_wanted = false;
@@ -261,12 +346,19 @@ std::uint32_t ResendWord(Peer* peer, std::uint64_t number) {
 
 bool OnMessage(Peer* peer, const WireHeader& header, const std::byte* payload) {
   const bool behind = std::any_of(g_checkpoints->kept.begin(), g_checkpoints->kept.end(),
-                                  [peer](const KeptMessage& kept) { return kept.peer == peer; });
+                                  [peer](const KeptMessage& kept) { return kept.peer == peer; }) ||
+                      in_transit::Fetching(peer);
   const Action action = behind ? Action::kCheckpointFirst
                                : g_checkpoints->participant->OnMessage(ChannelOf(peer), header.csn);
   switch (action) {
     case Action::kDeliver:
+      return false;
     case Action::kSave:
+      if (header.kind == MessageKind::kRendezvous) {
+        in_transit::Fetch(peer, header, ReleaseKept);
+        return true;
+      }
+      in_transit::Save(peer, header, payload);
       return false;
     case Action::kCheckpointFirst: {
       const std::size_t bytes = header.kind == MessageKind::kRendezvous ? 0 : header.payload_length;
@@ -290,8 +382,14 @@ void OnControl(int source, std::span<const std::byte> message) {
   }
 }
 
+std::uint64_t NextCsn() { return g_on ? g_checkpoints->participant->csn() + std::uint64_t{1} : 1; }
+
 void Tick() {
   LookAfterWriter();
+  checkpoint_triggers::Poll();
+  if (g_checkpoints->flush_wanted != 0 && !in_transit::FetchingAny())
+    g_host.FlushInTransit(g_checkpoints->flush_wanted);
+  if (Coordinated()) AskForOutput();
   g_checkpoints->participant->OnTick(logging::Environment::Posix()->MonotonicNanoseconds());
 }
 
@@ -327,7 +425,12 @@ void TryCut() {
     return;
   }
   g_wanted = false;
+  auto* const environment = logging::Environment::Posix();
+  const std::uint64_t begun = environment->MonotonicNanoseconds();
+  const std::uint16_t epoch = g.epoch;
   Record(csn);
+  if (g.epoch == epoch)
+    checkpoint_triggers::NoteBlocked(environment->MonotonicNanoseconds() - begun);
   ReleaseKept();
 }
 

@@ -54,12 +54,15 @@ std::uint32_t ResendWord(engine::Peer* peer, std::uint64_t number);
 bool OnMessage(engine::Peer* peer, const logging::WireHeader& header, const std::byte* payload);
 // A control message of the coordination.
 void OnControl(int source, std::span<const std::byte> message);
+// The number of the first checkpoint whose cut is still to come.
+std::uint64_t NextCsn();
 // Now and then.
 void Tick();
 // Records the state if that is possible now.
 void TryCut();
 
-// The participant takes up what the image's cut says of the channels (pmpi/restart.h).
-void Restore(const checkpoint::CutRecord& cut);
+// The participant takes up what the image's cut says of the channels (pmpi/restart.h). `saved`:
+// how many messages in transit of each sender come with it (`received`).
+void Restore(const checkpoint::CutRecord& cut, std::span<const checkpoint::ChannelCut> saved = {});
 
 }  // namespace ftmpi::checkpointing

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "logging/protocol.h"
+#include "pmpi/checkpoint_settings.h"
 
 namespace ftmpi {
 
@@ -24,14 +25,13 @@ struct Configuration {
   bool flush_events = false;                          // FT_FLUSH_EVENTS
   std::uint64_t log_memory = std::uint64_t{1} << 30;  // FT_LOG_MEMORY, bytes per rank
   std::uint64_t log_prepare = std::uint64_t{8}
-                              << 20;      // FT_LOG_PREPARE, bytes made ready in MPI_Init
-  std::string job_directory;              // FT_DIR; empty: ./ftmpi-<job name>
-  std::string local_directory;            // FT_LOCAL; empty: /dev/shm/ftmpi-<job name>
-  std::string spill_directory;            // FT_SPILL_DIR
-  std::string inject;                     // FT_INJECT, as given
-  SavedState state = SavedState::kNone;   // FT_STATE
-  std::uint64_t checkpoint_interval = 0;  // FT_CKPT_INTERVAL, ns; 0: none by time
-  std::uint64_t checkpoint_timeout = 60'000'000'000;  // FT_CKPT_TIMEOUT, ns
+                              << 20;     // FT_LOG_PREPARE, bytes made ready in MPI_Init
+  std::string job_directory;             // FT_DIR; empty: ./ftmpi-<job name>
+  std::string local_directory;           // FT_LOCAL; empty: /dev/shm/ftmpi-<job name>
+  std::string spill_directory;           // FT_SPILL_DIR
+  std::string inject;                    // FT_INJECT, as given
+  SavedState state = SavedState::kNone;  // FT_STATE
+  CheckpointSettings checkpoints;        // FT_CKPT_*, FT_MTBF, FT_MTV_STRATEGY
 };
 
 // FT_MODE alone, for the decision whether ftmpi is on at all. An unknown value is kOff with `error`

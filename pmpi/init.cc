@@ -25,6 +25,7 @@
 #include "logging/payload_log_format.h"
 #include "pmpi/capture.h"
 #include "pmpi/checkpoint_sink.h"
+#include "pmpi/checkpoint_triggers.h"
 #include "pmpi/checkpointing.h"
 #include "pmpi/collective_selection.h"
 #include "pmpi/communicator.h"
@@ -34,6 +35,7 @@
 #include "pmpi/engine_state.h"
 #include "pmpi/events.h"
 #include "pmpi/image_obstacle.h"
+#include "pmpi/in_transit.h"
 #include "pmpi/inject.h"
 #include "pmpi/message.h"
 #include "pmpi/object_table.h"
@@ -279,6 +281,7 @@ void OpenLogs(const JobFacts& facts, const logging::ReplayLog* replay) {
              replay != nullptr ? replay->stderr_released : 0)
              .release();
   g.status = page->status();
+  if (g.configuration.mode == logging::Mode::kCoordinated) return;
 
   logging::PayloadLogOptions options;
   options.directory = local;
@@ -351,6 +354,7 @@ void Attach(const JobFacts& facts, const std::string& node) {
 
 // What a rank that starts from a checkpoint needs once its image is there.
 std::unique_ptr<logging::ReplayLog> g_restart_log;
+std::string g_restart_job_directory;
 
 // MPI is up, the configuration is read: brings the engine up. With `restart` only what is the
 // process's own; restart::GoOn does the rest.
@@ -399,6 +403,8 @@ void StartEngine(bool restart) {
     const bool checkpoints = g.configuration.state == SavedState::kImage &&
                              image_obstacle::AgreeOnImages(images || restart);
     g.interval = replay ? replay->recovered_interval : 0;
+    // The last permanent checkpoint (logging/coordinated.h).
+    if (g.configuration.mode == logging::Mode::kCoordinated) g.interval = restart::Csn();
     OpenLogs(facts, replay.get());
     SetUpProtocol(g.interval);
     g.status->interval.store(g.interval);
@@ -406,6 +412,8 @@ void StartEngine(bool restart) {
     engine::StartWire();
     if (checkpoints) {
       checkpointing::Start({facts.job, facts.job_directory, facts.local_directory}, restart::Csn());
+    } else {
+      checkpoint_triggers::Start(g.configuration.checkpoints, g.status, nullptr);
     }
     if (g.configuration.state == SavedState::kRegistered) {
       registered::Start({facts.job, facts.job_directory, facts.local_directory}, restart::Csn());
@@ -423,6 +431,7 @@ void StartEngine(bool restart) {
   g.has_events = g.several_units || g.flushing;
   if (restart) {
     g_restart_log = std::move(replay);
+    g_restart_job_directory = facts.job_directory;
     return;
   }
   CreatePredefinedCommunicators(g.rank, g.size);
@@ -506,6 +515,50 @@ void BringUp(int* argc, char*** argv) {
   StartEngine(true);
 }
 
+namespace {
+
+// The counts of one direction of each channel, exchanged between its ends: what each other rank has
+// for this one.
+std::vector<std::uint64_t> Exchange(const checkpoint::CutRecord& cut,
+                                    std::uint64_t checkpoint::ChannelCut::*count) {
+  std::vector<std::uint64_t> mine(static_cast<std::size_t>(g.size), 0);
+  std::vector<std::uint64_t> theirs(static_cast<std::size_t>(g.size), 0);
+  for (const checkpoint::ChannelCut& channel : cut.channels)
+    mine[static_cast<std::size_t>(channel.rank)] = channel.*count;
+  PMPI_Alltoall(mine.data(), 1, MPI_UINT64_T, theirs.data(), 1, MPI_UINT64_T, MPI_COMM_WORLD);
+  return theirs;
+}
+
+// Logging modes: the logs hold what is to be sent again, and the events behind the checkpoint.
+void StartReplayBehind(const checkpoint::CutRecord& cut, const logging::ReplayLog& log) {
+  const std::vector<std::uint64_t> theirs = Exchange(cut, &checkpoint::ChannelCut::received);
+  if (!log.payload_log_survives)
+    Fatal("the payload log of this rank is lost, and checkpoints without it can't be used yet");
+  engine::IndexPayloadLog([&](int to) { return theirs[static_cast<std::size_t>(to)]; },
+                          [&](int to) { return cut.Channel(to).sent; });
+  events::StartReplay(log, log.checkpoint_interval);
+}
+
+// Coordinated mode: the copies of messages in transit are all that there is beside the image.
+void TakeUpInTransit(const checkpoint::CutRecord& cut) {
+  g.interval = g_restart_log->checkpoint_csn;
+  std::vector<std::uint64_t> expected = Exchange(cut, &checkpoint::ChannelCut::sent);
+  std::vector<checkpoint::ChannelCut> saved;
+  for (int rank = 0; rank < g.size; ++rank) {
+    std::uint64_t& count = expected[static_cast<std::size_t>(rank)];
+    const std::uint64_t received = cut.Channel(rank).received;
+    if (count < received) Fatal("the cuts of this rank and rank %d contradict each other", rank);
+    count -= received;
+    if (count > 0) saved.push_back({rank, 0, count});
+  }
+  const std::vector<checkpoint::InTransitMessage> messages = in_transit::Read(
+      g_restart_job_directory, {g_restart_log->job, cut.csn, cut.epoch, g.rank}, expected);
+  checkpointing::Restore(cut, saved);
+  in_transit::TakeInAll(messages);
+}
+
+}  // namespace
+
 void GoOn() {
   state_heap::Adopt();
   saved_state::Load();
@@ -514,20 +567,14 @@ void GoOn() {
   const std::optional<checkpoint::CutRecord> cut =
       checkpoint::DecodeCut(FindBlob(checkpoint_datasets::kCut), g.size);
   if (!cut) Fatal("the checkpoint's cut record is damaged; use another checkpoint");
-  g.interval = log.recovered_interval;
   engine::RenewPeers();
-  checkpointing::Restore(*cut);
-  // What everybody had of everybody's messages.
-  std::vector<std::uint64_t> mine(static_cast<std::size_t>(g.size), 0);
-  std::vector<std::uint64_t> theirs(static_cast<std::size_t>(g.size), 0);
-  for (const checkpoint::ChannelCut& channel : cut->channels)
-    mine[static_cast<std::size_t>(channel.rank)] = channel.received;
-  PMPI_Alltoall(mine.data(), 1, MPI_UINT64_T, theirs.data(), 1, MPI_UINT64_T, MPI_COMM_WORLD);
-  if (!log.payload_log_survives)
-    Fatal("the payload log of this rank is lost, and checkpoints without it can't be used yet");
-  engine::IndexPayloadLog([&](int to) { return theirs[static_cast<std::size_t>(to)]; },
-                          [&](int to) { return cut->Channel(to).sent; });
-  events::StartReplay(log, log.checkpoint_interval);
+  if (g.configuration.mode == logging::Mode::kCoordinated) {
+    TakeUpInTransit(*cut);
+  } else {
+    g.interval = log.recovered_interval;
+    checkpointing::Restore(*cut);
+    StartReplayBehind(*cut, log);
+  }
   for (Request* request : g.sends_under_way) engine::CompleteRequest(request);
   g.sends_under_way.clear();
   events::PublishCommittable();

@@ -39,6 +39,7 @@ void NoteDependency(Peer* peer, std::uint64_t interval) {
     events::RecordDependency(peer->world_rank, interval);
   }
   g.protocol->OnDelivery(peer->world_rank, interval);
+  if (g.configuration.mode == logging::Mode::kCoordinated) events::RaiseInterval(interval);
   events::PublishCommittable();
 }
 
@@ -157,6 +158,10 @@ void Deliver(Request* request, Peer* peer, const WireHeader& header, const std::
   if (request->staging == nullptr)
     Fatal("no memory for a message of %lu bytes", static_cast<unsigned long>(bytes));
   ReceivePayload(peer, header.transfer, request->staging, bytes, request);
+}
+
+void TakeInCounted(Peer* peer, const WireHeader& header) {
+  Arrived(peer, header, reinterpret_cast<const std::byte*>(&header + 1));
 }
 
 void TakeIn(Peer* peer, const WireHeader& header) {

@@ -9,10 +9,12 @@
 
 #include "checkpoint/checkpoint_directory.h"
 #include "checkpoint/cut_record.h"
+#include "checkpoint/in_transit_file.h"
 #include "checkpoint/rank_file_reader.h"
 #include "checkpoint/store_error.h"
 #include "checkpoint/store_reader.h"
 #include "pmpi/checkpoint_datasets.h"
+#include "recovery/held_record.h"
 
 namespace ftmpi::recovery {
 namespace {
@@ -47,6 +49,44 @@ RankCheckpoint ReadRank(logging::Environment* environment, const std::string& pa
   if (!cut) throw checkpoint::StoreError(path + ": the record of its cut is damaged");
   rank.cut = *cut;
   return rank;
+}
+
+// Coordinated mode: whether the output that was written and not shown at the cut is kept.
+std::string UnfitOutput(const PlanRank& plan, const RankCheckpoint& rank,
+                        const std::string& job_directory, std::uint64_t job) {
+  const std::string path = HeldPath(job_directory, plan.rank);
+  const HeldRecord held = ReadHeld(path, job, plan.rank).value_or(HeldRecord());
+  if (held.standard_output.Part(plan.stdout_released, rank.record.stdout_taken) &&
+      held.standard_error.Part(plan.stderr_released, rank.record.stderr_taken)) {
+    return "";
+  }
+  return fmt::format("output of rank {} that was held back then is lost ({})", plan.rank, path);
+}
+
+// Coordinated mode: whether the copies of the messages in transit are there.
+std::string UnfitCopies(logging::Environment* environment, const std::string& job_directory,
+                        std::uint64_t job, const std::vector<RankCheckpoint>& ranks, int to) {
+  const checkpoint::CutRecord& cut = ranks[static_cast<std::size_t>(to)].cut;
+  const std::string path = checkpoint::InTransitPath(job_directory, cut.csn, to);
+  checkpoint::InTransitContent content;
+  if (environment->Exists(path)) {
+    const std::string wrong = checkpoint::DecodeInTransit(environment->ReadFile(path),
+                                                          static_cast<int>(ranks.size()), &content);
+    if (!wrong.empty()) return path + ": " + wrong;
+    if (content.identity != checkpoint::InTransitIdentity{job, cut.csn, cut.epoch, to})
+      content.messages.clear();
+  }
+  for (std::size_t from = 0; from < ranks.size(); ++from) {
+    const std::uint64_t expected = checkpoint::InTransit(ranks[from].cut, cut).count();
+    const auto found = static_cast<std::uint64_t>(std::count_if(
+        content.messages.begin(), content.messages.end(),
+        [&](const auto& message) { return static_cast<std::size_t>(message.source) == from; }));
+    if (found != expected) {
+      return fmt::format("{} holds {} messages of rank {}, {} were in transit", path, found, from,
+                         expected);
+    }
+  }
+  return "";
 }
 
 // Why the plan can't start from this state; empty: it can.
@@ -114,17 +154,38 @@ std::vector<std::string> ChooseCheckpoint(logging::Environment* environment,
   }
   if (!newest.checkpoint) return remarks;
   const std::uint64_t csn = newest.checkpoint->csn;
+  const bool coordinated = job.mode == "coordinated";
   try {
     std::vector<RankCheckpoint> ranks;
     for (const PlanRank& each : plan->ranks) {
       ranks.push_back(
           ReadRank(environment, checkpoint::RankPath(job_directory, csn, each.rank), job.np));
-      if (const std::string unfit = Unfit(each, ranks.back()); !unfit.empty()) {
+      const std::string unfit = coordinated
+                                    ? UnfitOutput(each, ranks.back(), job_directory, job.job)
+                                    : Unfit(each, ranks.back());
+      if (!unfit.empty()) {
+        remarks.push_back(fmt::format("checkpoint {} is not used: {}", csn, unfit));
+        return remarks;
+      }
+    }
+    if (coordinated) {
+      std::vector<checkpoint::CutRecord> cuts;
+      for (const RankCheckpoint& each : ranks) cuts.push_back(each.cut);
+      std::string unfit = checkpoint::Contradiction(cuts);
+      for (int rank = 0; rank < job.np && unfit.empty(); ++rank)
+        unfit = UnfitCopies(environment, job_directory, job.job, ranks, rank);
+      if (!unfit.empty()) {
         remarks.push_back(fmt::format("checkpoint {} is not used: {}", csn, unfit));
         return remarks;
       }
     }
     Enter(static_cast<std::uint32_t>(csn), ranks, findings, line, plan);
+    if (coordinated) {
+      // Its state intervals are no counts of events (logging/coordinated.h).
+      for (PlanRank& each : plan->ranks) each.checkpoint_interval = 0;
+    }
+  } catch (const JobDirectoryError& error) {
+    remarks.push_back(fmt::format("checkpoint {} is not used: {}", csn, error.what()));
   } catch (const checkpoint::StoreError& error) {
     remarks.push_back(fmt::format("checkpoint {} is not used: {}", csn, error.what()));
   }

@@ -313,6 +313,11 @@ Examination Examine(const CommandOptions& options) {
                                    examination.line, &examination.plan);
   }
   for (const std::string& remark : passed_over) Say(remark);
+  if (mode == logging::Mode::kCoordinated && !passed_over.empty()) {
+    NeedsForce(options, "the last permanent checkpoint can't be used, and this mode logs nothing",
+               "--force goes back further, but what the job does then may contradict what was "
+               "shown");
+  }
   CheckSamePoint(options, examination);
   return examination;
 }

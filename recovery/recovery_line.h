@@ -51,7 +51,8 @@ struct RecoveryLine {
   std::vector<std::string> remarks;
 };
 
-// `evidence[r]` is of rank r; base determinants are moved from.
+// `evidence[r]` is of rank r; base determinants are moved from. In coordinated mode the line is the
+// initial state; which checkpoint takes its place is chosen later (checkpoint_choice.h).
 RecoveryLine FindRecoveryLine(const LineOptions& options, std::vector<RankEvidence> evidence);
 
 }  // namespace ftmpi::recovery
