@@ -166,8 +166,8 @@ class Participant {
   // -------------------------------------------------------------------------- Call it now and then
   // while the rank is in the engine. `now`: ns of a monotonic clock.
   void OnTick(std::uint64_t now);
-  // Asks the coordinator for a checkpoint (from any rank). One that is under way does not count
-  // as the one asked for.
+  // Asks the coordinator for a checkpoint (from any rank). One that is under way counts as the one
+  // asked for only where this rank's cut is still to come.
   void Request(Reason reason);
 
   // Rank 0: tells every rank of the last commit by a message of its own; for who can't wait for a
@@ -204,6 +204,7 @@ class Participant {
   // --------------------------------------------------------------------------------------
   [[nodiscard]] Csn csn() const { return csn_; }
   [[nodiscard]] bool status() const { return phase_ == Phase::kPermanent; }
+  [[nodiscard]] bool aborted() const { return phase_ == Phase::kAborted; }  // checkpoint csn()
   [[nodiscard]] std::uint32_t word() const { return word_; }
   [[nodiscard]] Csn due() const { return due_; }  // a cut is asked for; 0: none
   [[nodiscard]] Csn permanent() const { return permanent_; }

@@ -89,9 +89,13 @@ void Coordinator::OnTick(std::uint64_t now) {
   }
 }
 
-void Coordinator::OnRequest(Reason reason) {
+void Coordinator::OnRequest(Reason reason, Csn csn) {
   // A rank that counts messages may ask just as a checkpoint is being made: that one will do.
   if (reason == Reason::kMessages && state_ != State::kIdle) return;
+  // The rank's own cut of the checkpoint under way was still to come: it holds what the rank had
+  // done when it asked. (So ranks that all ask at once get one checkpoint.)
+  const bool collecting = state_ == State::kCollecting;
+  if (collecting && csn < csn_) return;
   trigger_.Request(reason);
 }
 
@@ -116,7 +120,7 @@ bool Coordinator::OnControl(int source, const ControlMessage& message) {
   if (message.epoch < target_epoch_) return true;
   switch (message.type) {
     case ControlType::kRequest:
-      OnRequest(static_cast<Reason>(message.reason));
+      OnRequest(static_cast<Reason>(message.reason), message.csn);
       return true;
     case ControlType::kTaken:
       return OnTaken(source, message);

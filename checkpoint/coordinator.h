@@ -26,7 +26,8 @@ class Coordinator {
   // --- for Participant
   // ----------------------------------------------------------------------------
   void OnTick(std::uint64_t now);
-  void OnRequest(Reason reason);
+  // `csn`: of the rank that asks, when it asked.
+  void OnRequest(Reason reason, Csn csn);
   [[nodiscard]] bool OnControl(int source, const ControlMessage& message);
   void OnCommitRecorded(Csn csn, bool ok);
   void StartRollback();

@@ -38,8 +38,9 @@ void AppendTransitMessage(const TransitMessage& message, std::vector<std::byte>*
 // Replaces the file; durable when it returns. Throws LogError.
 void WriteTransitFile(logging::Environment* environment, const std::string& path,
                       const TransitOwner& owner, std::span<const std::byte> records);
-// In the order in which they arrived; no file, or one of another epoch: none. Throws LogError naming file and reason for one
-// that is damaged or of another version, and for one of another job, checkpoint or rank.
+// In the order in which they arrived; no file, or one of another epoch: none. Throws LogError
+// naming file and reason for one that is damaged or of another version, and for one of another job,
+// checkpoint or rank.
 std::vector<TransitMessage> ReadTransitFile(logging::Environment* environment,
                                             const std::string& path, const TransitOwner& owner);
 

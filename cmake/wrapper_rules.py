@@ -9,6 +9,8 @@ Kinds of wrappers (what they do once the library is active; before that all go s
   raw          The arguments mean the same to Open MPI; its answer is returned as it is.
   pass         The same; an error is raised on MPI_COMM_WORLD, as Open MPI does for functions that
                act on no communicator, window or file.
+  makes        As pass; makes an object of Open MPI's, whose handle its last parameter takes: the object
+               is kept over a restart (pmpi/OBJECTS.md).
   window       Acts on a window (an Open MPI object). Errors are raised by Open MPI on the window. A
                request that comes out is wrapped, a group that goes in or out is translated.
   window_sync  The same, collective over the window: meets the other ranks first, so that Open MPI
@@ -21,32 +23,37 @@ Kinds of wrappers (what they do once the library is active; before that all go s
 """
 
 PASS = """
-MPI_Add_error_class MPI_Add_error_code MPI_Add_error_string
 MPI_Alloc_mem MPI_Free_mem
 MPI_Dims_create
 MPI_Error_class MPI_Error_string MPI_Errhandler_free
-MPI_File_create_errhandler MPI_Win_create_errhandler
 MPI_Get_address MPI_Address
 MPI_Get_count MPI_Get_elements MPI_Get_elements_x
 MPI_Get_library_version MPI_Get_processor_name MPI_Get_version
 MPI_Info_*
-MPI_Op_create MPI_Op_free MPI_Op_commutative
+MPI_Op_commutative
 MPI_Pack_external MPI_Pack_external_size MPI_Unpack_external
 MPI_Reduce_local
-MPI_Register_datarep
 MPI_Status_set_cancelled MPI_Status_set_elements MPI_Status_set_elements_x MPI_Test_cancelled
 MPI_Type_*
-MPI_Win_create_keyval MPI_Win_free_keyval
 """
 
 # Answers that are no error codes (handle conversions), or whose errors no error handler sees.
 RAW = """
-MPI_Errhandler_c2f MPI_Errhandler_f2c MPI_File_c2f MPI_File_f2c MPI_Info_c2f MPI_Info_f2c
-MPI_Op_c2f MPI_Op_f2c MPI_Type_c2f MPI_Type_f2c MPI_Win_c2f MPI_Win_f2c
+MPI_File_c2f MPI_File_f2c MPI_Win_c2f MPI_Win_f2c
 MPI_Status_c2f MPI_Status_f2c
 MPI_Initialized MPI_Finalized MPI_Query_thread MPI_Is_thread_main
 MPI_Wtick
 MPI_T_*
+"""
+
+MAKES = """
+MPI_Type_contiguous MPI_Type_vector MPI_Type_hvector MPI_Type_create_hvector
+MPI_Type_indexed MPI_Type_hindexed MPI_Type_create_hindexed
+MPI_Type_create_indexed_block MPI_Type_create_hindexed_block
+MPI_Type_struct MPI_Type_create_struct MPI_Type_create_subarray MPI_Type_create_darray
+MPI_Type_dup MPI_Type_create_resized
+MPI_Type_create_f90_real MPI_Type_create_f90_complex MPI_Type_create_f90_integer
+MPI_Info_create MPI_Info_dup
 """
 
 WINDOW = """
@@ -65,7 +72,7 @@ MPI_Win_shared_query MPI_Win_sync MPI_Win_test
 WINDOW_SYNC = "MPI_Win_fence MPI_Win_set_info"
 
 FILE = """
-MPI_File_call_errhandler MPI_File_get_errhandler MPI_File_set_errhandler
+MPI_File_call_errhandler MPI_File_get_errhandler
 MPI_File_get_amode MPI_File_get_atomicity MPI_File_get_byte_offset MPI_File_get_group
 MPI_File_get_info MPI_File_get_position MPI_File_get_position_shared MPI_File_get_size
 MPI_File_get_type_extent MPI_File_get_view
@@ -137,18 +144,33 @@ HAND_WRITTEN = {
         MPI_Ireduce_scatter MPI_Ireduce_scatter_block MPI_Iscan MPI_Iscatter MPI_Iscatterv
         MPI_Ineighbor_*
     """,
-    "datatypes": "MPI_Type_free",
+    "datatypes": "MPI_Type_commit MPI_Type_free MPI_Type_get_contents",
+    "Fortran's integers": """
+        MPI_Errhandler_c2f MPI_Errhandler_f2c MPI_Info_c2f MPI_Info_f2c MPI_Op_c2f MPI_Op_f2c
+        MPI_Type_c2f MPI_Type_f2c
+    """,
+    "error handlers and codes": """
+        MPI_Add_error_class MPI_Add_error_code MPI_Add_error_string
+        MPI_File_create_errhandler MPI_Win_create_errhandler
+    """,
+    "reductions": "MPI_Op_create MPI_Op_free",
+    "keyvals": """
+        MPI_Type_create_keyval MPI_Type_free_keyval MPI_Win_create_keyval MPI_Win_free_keyval
+    """,
     "one-sided": """
         MPI_Win_create MPI_Win_create_dynamic MPI_Win_allocate MPI_Win_allocate_shared MPI_Win_free
         MPI_Win_post MPI_Win_start MPI_Win_wait
     """,
-    "files": "MPI_File_open MPI_File_close MPI_File_delete",
-    "tools": "MPI_T_cvar_handle_alloc MPI_T_pvar_handle_alloc",
+    "files": """
+        MPI_File_open MPI_File_close MPI_File_delete MPI_File_set_errhandler MPI_Register_datarep
+    """,
+    "tools": "MPI_T_cvar_handle_alloc MPI_T_pvar_handle_alloc MPI_T_pvar_session_create",
 }
 
 KINDS = {
     "pass": PASS,
     "raw": RAW,
+    "makes": MAKES,
     "window": WINDOW,
     "window_sync": WINDOW_SYNC,
     "file": FILE,
@@ -160,10 +182,10 @@ KINDS = {
 FILES = [
     ("wrappers_windows", {"window", "window_sync"}, "*"),
     ("wrappers_files", {"file", "file_sync"}, "*"),
-    ("wrappers_datatypes", {"pass", "raw"}, "MPI_Type_*"),
+    ("wrappers_datatypes", {"pass", "raw", "makes"}, "MPI_Type_*"),
     ("wrappers_tools", {"pass", "raw"}, "MPI_T_*"),
     ("wrappers_missing", {"hand"}, "*"),
-    ("wrappers_other", {"pass", "raw", "local_comm", "alias"}, "*"),
+    ("wrappers_other", {"pass", "raw", "makes", "local_comm", "alias"}, "*"),
 ]
 
 # Symbols of the MPI library with a mixed-case MPI_ name that are no C functions of the interface.

@@ -3,6 +3,7 @@
 #include <stdexcept>
 
 #include "logging/causal.h"
+#include "logging/coordinated.h"
 #include "logging/optimistic.h"
 #include "logging/pessimistic.h"
 
@@ -45,8 +46,9 @@ std::unique_ptr<Protocol> MakeProtocol(const ProtocolConfiguration& configuratio
       return std::make_unique<OptimisticProtocol>(configuration, host);
     case Mode::kCausal:
       return std::make_unique<CausalProtocol>(configuration, host);
-    case Mode::kOff:
     case Mode::kCoordinated:
+      return std::make_unique<CoordinatedProtocol>(configuration);
+    case Mode::kOff:
       break;
   }
   Refuse("mode " + std::to_string(static_cast<int>(configuration.mode)) + " logs no messages");

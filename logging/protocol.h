@@ -126,7 +126,7 @@ class Protocol {
   bool stable_wanted_ = false;      // see stable_wanted()
 };
 
-// The protocol for `configuration.mode` (pessimistic, optimistic or causal). `host` outlives it.
+// The protocol for `configuration.mode` (any but kOff). `host` outlives it.
 // Throws std::invalid_argument for a configuration that contradicts itself.
 std::unique_ptr<Protocol> MakeProtocol(const ProtocolConfiguration& configuration,
                                        ProtocolHost* host);

@@ -13,7 +13,7 @@
 namespace ftmpi::logging {
 
 inline constexpr std::uint64_t kRankStatusMagic = 0x3153544e41524654;  // "TFRANTS1"
-inline constexpr std::uint32_t kRankStatusVersion = 1;
+inline constexpr std::uint32_t kRankStatusVersion = 2;
 
 enum class RankPhase : std::uint32_t {
   kStarting = 0,  // before MPI_Init returned
@@ -22,6 +22,9 @@ enum class RankPhase : std::uint32_t {
   kExited = 3,     // exit() ran after MPI_Finalize
   kAborted = 4,    // the program called MPI_Abort
 };
+
+// Whether the rank takes checkpoints.
+enum class CheckpointService : std::uint32_t { kUnknown = 0, kOn = 1, kOff = 2 };
 
 struct RankStatus {
   std::uint64_t magic;
@@ -45,14 +48,23 @@ struct RankStatus {
   // Where the rank is as its output commit rule counts (Protocol::OutputPosition): its events and
   // the growths of its dependencies.
   std::atomic<std::uint64_t> output_position;
+  // Checkpoints (recovery/JOB_DIRECTORY.md, "requests"): rank 0's answer to a request from outside.
+  std::atomic<CheckpointService> checkpoint_service;
+  std::atomic<std::uint32_t> checkpoint_answer;    // its CSN; 0: it was given up. Set first
+  std::atomic<std::uint64_t> checkpoint_answered;  // number of the last request answered
   // Written by the companion.
-  std::atomic<std::uint32_t> output_waiting;  // output is held until `committable` reaches it
+  std::atomic<std::uint64_t> checkpoint_requested;  // number of the last request from outside
+  std::atomic<std::uint32_t> output_waiting;        // output is held until `committable` reaches it
   std::atomic<std::uint64_t> stable;  // own determinants up to this index are on stable storage
   std::atomic<std::uint64_t> stdout_released;  // bytes passed on to the outside world, all epochs
   std::atomic<std::uint64_t> stderr_released;
   // Bytes that the program has written, all epochs; as of the last kSync.
   std::atomic<std::uint64_t> stdout_taken;
   std::atomic<std::uint64_t> stderr_taken;
+  // Bytes of standard input that the program has taken, all epochs; as of the last kSync. Once the
+  // pipe is closed behind the input's end, those that still lie in it are counted too.
+  std::atomic<std::uint64_t> stdin_taken;
+  std::atomic<std::uint32_t> stdin_closed;
 };
 static_assert(sizeof(RankStatus) <= 4096);
 

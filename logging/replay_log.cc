@@ -34,12 +34,13 @@ struct ReplayHeader {
   std::uint64_t checkpoint_interval;
   std::uint64_t checkpoint_stdout;
   std::uint64_t checkpoint_stderr;
+  std::uint64_t checkpoint_stdin;
   std::uint64_t trimmed_interval;
   std::uint64_t count;
   std::uint64_t checksum;
 };
-static_assert(sizeof(ReplayHeader) == 120);
-static_assert(offsetof(ReplayHeader, checksum) == 112);
+static_assert(sizeof(ReplayHeader) == 128);
+static_assert(offsetof(ReplayHeader, checksum) == 120);
 
 // What is wrong with the determinants, or "".
 std::string CheckDeterminants(const ReplayLog& log) {
@@ -94,6 +95,7 @@ void WriteReplayLog(Environment* environment, const std::string& path, const Rep
   header.checkpoint_interval = log.checkpoint_interval;
   header.checkpoint_stdout = log.checkpoint_stdout;
   header.checkpoint_stderr = log.checkpoint_stderr;
+  header.checkpoint_stdin = log.checkpoint_stdin;
   header.trimmed_interval = log.trimmed_interval;
   header.count = log.determinants.size();
   header.checksum = XXH3_64bits(&header, offsetof(ReplayHeader, checksum));
@@ -155,6 +157,7 @@ ReplayLog ReadReplayLog(Environment* environment, const std::string& path) {
   log.checkpoint_interval = header.checkpoint_interval;
   log.checkpoint_stdout = header.checkpoint_stdout;
   log.checkpoint_stderr = header.checkpoint_stderr;
+  log.checkpoint_stdin = header.checkpoint_stdin;
   log.trimmed_interval = header.trimmed_interval;
   log.determinants.resize(header.count);
   if (header.count > 0) {

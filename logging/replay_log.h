@@ -40,6 +40,7 @@ struct ReplayLog {
   // The checkpoint is of registered state: the rank begins at main(), and what it prints counts
   // from where it asks whether it was restored.
   bool registered = false;
+  std::uint64_t checkpoint_stdin = 0;  // bytes of standard input that it had taken
   std::vector<Determinant> determinants;
 };
 

@@ -1,10 +1,12 @@
 #include "pmpi/attribute.h"
 
 #include <algorithm>
+#include <array>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
+#include "checkpoint/image/library_scope.h"
 #include "pmpi/communicator.h"
 #include "pmpi/saved_state.h"
 
@@ -30,7 +32,8 @@ constexpr int kLastPredefined = MPI_WIN_MODEL;
 
 FTMPI_SAVED std::unordered_map<int, Keyval> g_keyvals;
 FTMPI_SAVED int g_next_keyval = kFirstKeyval;
-std::uint64_t g_sequence = 0;
+FTMPI_SAVED std::uint64_t g_sequence = 0;
+FTMPI_SAVED std::array<int, kLastPredefined - MPI_TAG_UB + 1> g_predefined_values{};
 
 // The keyval for a new use of it, or null.
 Keyval* FindKeyval(int keyval) {
@@ -87,6 +90,7 @@ int CallDelete(Communicator* communicator, int keyval, Attribute* attribute) {
   const auto found = g_keyvals.find(keyval);
   if (found == g_keyvals.end() || found->second.remove == nullptr) return MPI_SUCCESS;
   const Keyval entry = found->second;  // the callback may free the keyval
+  const image::ProgramScope scope;
   return entry.remove(communicator->handle(), keyval, ValueFor(attribute, entry.language),
                       entry.extra_state);
 }
@@ -160,10 +164,13 @@ int GetAttribute(Communicator* communicator, int keyval, AttributeLanguage langu
     void* pointer = nullptr;
     const int error = PMPI_Comm_get_attr(MPI_COMM_WORLD, keyval, &pointer, found);
     if (error != MPI_SUCCESS || *found == 0) return error;
-    // C gets the address of the integer, Fortran the integer.
+    // C gets the address of the integer, Fortran the integer. The program may keep the address,
+    // over a restart too: it is that of an integer of ours.
+    int& kept = g_predefined_values[static_cast<std::size_t>(keyval - MPI_TAG_UB)];
+    kept = *static_cast<int*>(pointer);
     *value = language == AttributeLanguage::kC
-                 ? pointer
-                 : reinterpret_cast<void*>(static_cast<MPI_Aint>(*static_cast<int*>(pointer)));
+                 ? static_cast<void*>(&kept)
+                 : reinterpret_cast<void*>(static_cast<MPI_Aint>(kept));
     return MPI_SUCCESS;
   }
   const auto attribute = communicator->attributes.find(keyval);
@@ -199,8 +206,11 @@ int CopyAttributes(Communicator* from, Communicator* to) {
       void* pointer;
       MPI_Aint address;
     } copy{};
-    const int error = entry.copy(from->handle(), keyval, entry.extra_state,
-                                 ValueFor(&attribute->second, entry.language), &copy, &flag);
+    void* value = ValueFor(&attribute->second, entry.language);
+    const int error = [&] {
+      const image::ProgramScope scope;
+      return entry.copy(from->handle(), keyval, entry.extra_state, value, &copy, &flag);
+    }();
     if (error != MPI_SUCCESS) return error;
     if (flag == 0) continue;
     Attribute made = MakeAttribute(copy.pointer, entry.language);

@@ -16,7 +16,8 @@ struct EngineRecord {
   std::uint64_t interval;      // state interval of the rank
   std::uint64_t stdout_taken;  // bytes of output that the program had written, all of them shown
   std::uint64_t stderr_taken;
+  std::uint64_t stdin_taken;  // bytes of standard input that the program has read
 };
-static_assert(sizeof(EngineRecord) == 24);
+static_assert(sizeof(EngineRecord) == 32);
 
 }  // namespace ftmpi::checkpoint_datasets

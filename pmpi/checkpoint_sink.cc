@@ -1,7 +1,9 @@
 #include "pmpi/checkpoint_sink.h"
 
 #include <mpi.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -49,6 +51,20 @@ std::string BuildsOf(const std::vector<image::Module>& modules) {
   return text;
 }
 
+// As of the last SyncOutput: nothing was read since.
+std::uint64_t StdinTaken() {
+  const std::uint64_t taken = g.status->stdin_taken.load();
+  if (g.status->stdin_closed.load() == 0) return taken;
+  // The companion can't look into the pipe any more, and puts nothing more into it.
+  struct stat input {};
+  int unread = 0;
+  if (fstat(STDIN_FILENO, &input) != 0 || !S_ISFIFO(input.st_mode) ||
+      ioctl(STDIN_FILENO, FIONREAD, &unread) != 0) {
+    return taken;
+  }
+  return taken - std::min(taken, static_cast<std::uint64_t>(unread));
+}
+
 }  // namespace
 
 std::string MpiLibraryVersion() {
@@ -70,6 +86,7 @@ ServerSink* Make(std::uint64_t job, const std::string& local_directory, std::uin
   sink->record_.interval = g.interval;
   sink->record_.stdout_taken = g.status->stdout_taken.load();
   sink->record_.stderr_taken = g.status->stderr_taken.load();
+  sink->record_.stdin_taken = StdinTaken();
   return sink;
 }
 

@@ -20,6 +20,8 @@
 #include "checkpoint/server_start.h"
 #include "logging/environment.h"
 #include "pmpi/checkpoint_sink.h"
+#include "pmpi/checkpoint_triggers.h"
+#include "pmpi/communicator.h"
 #include "pmpi/companion_link.h"
 #include "pmpi/engine.h"
 #include "pmpi/engine_state.h"
@@ -27,8 +29,10 @@
 #include "pmpi/image_obstacle.h"
 #include "pmpi/in_transit.h"
 #include "pmpi/incremental.h"
+#include "pmpi/internal_collectives.h"
 #include "pmpi/log_trimming.h"
 #include "pmpi/message.h"
+#include "pmpi/object_table.h"
 #include "pmpi/replay.h"
 #include "pmpi/restart.h"
 #include "pmpi/saved_state.h"
@@ -37,6 +41,7 @@ namespace ftmpi::checkpointing {
 
 bool g_on = false;
 bool g_wanted = false;
+int g_no_cut = 0;
 
 namespace {
 
@@ -65,6 +70,9 @@ struct Checkpoints {
   Csn given_up = 0;        // rank 0: its files are still there
   bool stopped = false;
   bool obstacle_said = false;
+  std::uint64_t output_asked = 0;  // ns; when a checkpoint was last asked for output's sake
+  std::uint64_t cut_made = 0;      // ns; the last one
+  std::uint64_t commit_took = 0;   // ns; from a cut to its commit
 };
 Checkpoints* g_checkpoints = nullptr;
 
@@ -83,6 +91,8 @@ void RemoveGivenUp() {
             server.error());
   }
 }
+// No logs: receivers keep what is in transit, and output waits for checkpoints.
+bool Coordinated() { return g.configuration.mode == logging::Mode::kCoordinated; }
 
 class EngineHost : public checkpoint::CoordinationHost {
  public:
@@ -113,7 +123,16 @@ class EngineHost : public checkpoint::CoordinationHost {
     }
     g_wanted = true;
   }
-  void MakePermanent(Csn csn) override { log_trimming::OnPermanent(csn); }
+  void MakePermanent(Csn csn) override {
+    if (!Coordinated()) {
+      log_trimming::OnPermanent(csn);
+      return;
+    }
+    g_checkpoints->commit_took =
+        logging::Environment::Posix()->MonotonicNanoseconds() - g_checkpoints->cut_made;
+    g.protocol->OnStable(csn);
+    events::PublishCommittable();
+  }
   void Discard(Csn csn) override {
     if (g_checkpoints->writer != 0 && g_checkpoints->writing == csn)
       g_checkpoints->discarded = true;
@@ -136,6 +155,7 @@ class EngineHost : public checkpoint::CoordinationHost {
     g_checkpoints->participant->OnCommitRecorded(csn, done);
   }
   void Finished(const CheckpointOutcome& outcome) override {
+    checkpoint_triggers::Finished(outcome);
     if (outcome.committed) return;
     g_checkpoints->given_up = outcome.csn;
     if (g_checkpoints->stopped || g_checkpoints->obstacle_said) return;
@@ -171,7 +191,7 @@ bool Replaying() {
 
 // Is there anything that an image can't hold and that ends with an answer from another rank?
 bool MustWait() {
-  if (!g.held_peers.empty()) return true;
+  if (!g.held_peers.empty() || in_transit::Fetching()) return true;
   return std::any_of(g.known_peers.begin(), g.known_peers.end(), [](const Peer* peer) {
     return !peer->synchronous.empty() || !peer->matched_early.empty();
   });
@@ -195,6 +215,44 @@ void LookAfterWriter() {
   g_checkpoints->participant->OnTentativeTaken(csn, success);
 }
 
+// Output waits for a checkpoint: it is asked for, but not all the time.
+void AskForOutput() {
+  if (g.status->output_waiting.load(std::memory_order_relaxed) == 0) return;
+  const checkpoint::Participant& participant = *g_checkpoints->participant;
+  if (participant.due() != 0 || g_checkpoints->writer != 0 || g_checkpoints->obstacle_said ||
+      participant.permanent() >= g.interval) {
+    return;
+  }
+  constexpr std::uint64_t kLeast = 1'000'000'000;
+  constexpr std::uint64_t kShare = 4;  // of the time for work, one for checkpoints
+  const std::uint64_t now = logging::Environment::Posix()->MonotonicNanoseconds();
+  const std::uint64_t pause = std::max(kLeast, kShare * g_checkpoints->commit_took);
+  if (now - g_checkpoints->output_asked < pause) return;
+  g_checkpoints->output_asked = now;
+  g_checkpoints->participant->Request(checkpoint::Reason::kOutput);
+}
+
+// The program ends. What it has written, and writes on exit, may depend on events that no permanent
+// checkpoint holds: one is taken, so that a rank that is lost from here on does not take another
+// course than what the others have shown.
+void CommitOutput() {
+  const auto committed = [] { return g_checkpoints->participant->permanent() >= g.interval; };
+  const auto hopeless = [](Csn before) {
+    const checkpoint::Participant& participant = *g_checkpoints->participant;
+    return image_obstacle::Found() != nullptr ||
+           (participant.aborted() && participant.csn() > before);
+  };
+  if (!committed()) {
+    const Csn before = g_checkpoints->participant->csn();
+    g_checkpoints->participant->Request(checkpoint::Reason::kOutput);
+    engine::WaitUntil([&] { return committed() || hopeless(before); });
+  }
+  // Ordinary messages, so that a checkpoint may fall in between. They bring what others depend on,
+  // which is committed, or can't be; the commit's announcement may still be on its way.
+  Party(g_world).Barrier();
+  engine::WaitUntil([&] { return committed() || hopeless(0); });
+}
+
 // The state is as an image may hold it: nothing is under way that Open MPI knows of and we do not
 // have in the log. `csn` is being cut. After a restart this returns in another process.
 void Record(Csn csn) {
@@ -206,9 +264,15 @@ void Record(Csn csn) {
     // from here.
     events::FlushPollFailures();
     std::fflush(nullptr);
-    SyncOutput();
+    if (!SyncOutput() && Coordinated()) {
+      // What the companion holds back would be lost with it.
+      Message("checkpoint %u can't be taken: the companion can't keep the output held back", csn);
+      GiveUp(csn);
+      return;
+    }
     const checkpoint::CutRecord cut = g_checkpoints->participant->Cut();
-    log_trimming::NoteCut(cut);
+    g_checkpoints->cut_made = logging::Environment::Posix()->MonotonicNanoseconds();
+    if (!Coordinated()) log_trimming::NoteCut(cut);
     in_transit::Begin(csn);
     basis = incremental::Next(csn, g_checkpoints->participant->permanent());
     delete sink;
@@ -254,24 +318,31 @@ void Start(const JobNames& names, std::uint32_t csn) {
   configuration.rank = g.rank;
   configuration.size = g.size;
   configuration.keeper = checkpoint::Keeper::kReceiver;
-  configuration.interval = g.configuration.checkpoint_interval;
-  configuration.timeout = g.configuration.checkpoint_timeout;
+  const CheckpointSettings& settings = g.configuration.checkpoints;
+  configuration.transit = settings.transit;
+  configuration.strategy = settings.strategy;
+  configuration.interval = settings.interval;
+  configuration.every = settings.every;
+  configuration.timeout = settings.timeout;
   configuration.epoch = g.epoch;
   configuration.csn = csn;
   configuration.announce_commit = true;
   configuration.maximum_control = engine::kMaximumInline;
   g_checkpoints->participant = std::make_unique<checkpoint::Participant>(configuration, &g_host);
   incremental::Start(g.configuration.incremental, g.configuration.full_every);
+  checkpoint_triggers::Start(settings, g.status, g_checkpoints->participant.get());
   g_on = true;
   EngineLock::watched = true;
 }
 
 void Restore(const checkpoint::CutRecord& cut, std::span<const checkpoint::ChannelCut> saved) {
   g_checkpoints->participant->Restore(cut, saved);
+  checkpoint_triggers::Restored();
 }
 
 void Stop() {
   if (!g_on) return;
+  if (Coordinated()) CommitOutput();
   g_checkpoints->stopped = true;
   if (g_wanted) {
     g_wanted = false;
@@ -336,6 +407,8 @@ void OnControl(int source, std::span<const std::byte> message) {
   }
 }
 
+std::uint64_t NextCsn() { return g_on ? g_checkpoints->participant->csn() + std::uint64_t{1} : 1; }
+
 void Tick() {
   LookAfterWriter();
   // What had to wait behind a large message; while a cut is due it waits on.
@@ -349,10 +422,13 @@ void Tick() {
   if (in_transit::WritingEnded(&saved, &success))
     g_checkpoints->participant->OnInTransitStable(g_checkpoints->participant->csn(), saved,
                                                   success);
+  checkpoint_triggers::Poll();
+  if (Coordinated()) AskForOutput();
   g_checkpoints->participant->OnTick(logging::Environment::Posix()->MonotonicNanoseconds());
 }
 
 void TryCut() {
+  if (g_no_cut != 0) return;
   const Csn csn = g_checkpoints->participant->due();
   if (csn == 0) {
     g_wanted = false;
@@ -380,8 +456,18 @@ void TryCut() {
     if (!g_checkpoints->kept.empty()) GiveUp(csn);
     return;
   }
+  // Since the checkpoint was asked for the program may have met an obstacle.
+  if (image_obstacle::Found() != nullptr || !objects::Describe()) {
+    GiveUp(csn);
+    return;
+  }
   g_wanted = false;
+  auto* const environment = logging::Environment::Posix();
+  const std::uint64_t begun = environment->MonotonicNanoseconds();
+  const std::uint16_t epoch = g.epoch;
   Record(csn);
+  if (g.epoch == epoch)
+    checkpoint_triggers::NoteBlocked(environment->MonotonicNanoseconds() - begun);
   ReleaseKept();
 }
 

@@ -22,6 +22,16 @@ extern bool g_on;
 // A cut is asked for: TryCut is to be called wherever the engine's state can be recorded.
 extern bool g_wanted;
 
+// While one lives no state is recorded: frames of Open MPI's are on the stack, or will be.
+extern int g_no_cut;
+class NoCut {
+ public:
+  NoCut() { ++g_no_cut; }
+  ~NoCut() { --g_no_cut; }
+  NoCut(const NoCut&) = delete;
+  NoCut& operator=(const NoCut&) = delete;
+};
+
 struct JobNames {
   std::uint64_t job = 0;
   std::string job_directory;
@@ -44,6 +54,8 @@ std::uint32_t ResendWord(engine::Peer* peer, std::uint64_t number);
 bool OnMessage(engine::Peer* peer, const logging::WireHeader& header, const std::byte* payload);
 // A control message of the coordination.
 void OnControl(int source, std::span<const std::byte> message);
+// The number of the first checkpoint whose cut is still to come.
+std::uint64_t NextCsn();
 // Now and then.
 void Tick();
 // Records the state if that is possible now.

@@ -8,8 +8,10 @@
 #include "pmpi/engine.h"
 #include "pmpi/events.h"
 #include "pmpi/foreign.h"
+#include "pmpi/image_obstacle.h"
 #include "pmpi/internal_collectives.h"
 #include "pmpi/message.h"
+#include "pmpi/object_table.h"
 #include "pmpi/topology.h"
 
 namespace ftmpi {
@@ -63,6 +65,8 @@ std::uint64_t ReadResourceLeader() { return g_resource_leader; }
 
 // Collective over the communicator. MPI error code.
 int FindResourceLeader(Communicator* communicator, int split_type, MPI_Info info) {
+  // What Open MPI's processes say to each other in here is no part of a checkpoint.
+  image_obstacle::Note("the program splits a communicator by the resources of a node");
   MPI_Comm shared = ShadowCommunicator(communicator);
   if (shared == MPI_COMM_NULL) return MPI_ERR_INTERN;
   // The call below blocks inside Open MPI: all must have come.
@@ -194,7 +198,7 @@ int DuplicateWithInfo(Communicator* communicator, MPI_Info info, MPI_Comm* resul
   int error = Duplicate(communicator, &made);
   if (error != MPI_SUCCESS) return RaiseError(communicator, error, function);
   if (info != MPI_INFO_NULL) {
-    error = PMPI_Info_dup(info, &made->info);
+    error = objects::Make(&made->info, [&] { return PMPI_Info_dup(info, &made->info); });
     if (error != MPI_SUCCESS) {
       ReleaseCommunicator(made);
       return RaiseError(communicator, error, function);

@@ -9,6 +9,7 @@
 #include "pmpi/engine.h"
 #include "pmpi/fortran_table.h"
 #include "pmpi/message.h"
+#include "pmpi/object_table.h"
 #include "pmpi/saved_state.h"
 
 namespace ftmpi {
@@ -166,7 +167,10 @@ FTMPI_EXPORT int MPI_Comm_set_info(MPI_Comm comm, MPI_Info info) {
   FTMPI_FIND_COMMUNICATOR(communicator, comm, function);
   FTMPI_REQUIRE(communicator, info != nullptr && info != MPI_INFO_NULL, MPI_ERR_INFO, function);
   int error = MPI_SUCCESS;
-  if (communicator->info == MPI_INFO_NULL) error = PMPI_Info_create(&communicator->info);
+  if (communicator->info == MPI_INFO_NULL) {
+    error = objects::Make(&communicator->info,
+                          [communicator] { return PMPI_Info_create(&communicator->info); });
+  }
   if (error == MPI_SUCCESS) error = MergeInfo(info, communicator->info);
   return error == MPI_SUCCESS ? error : RaiseError(communicator, error, function);
 }
@@ -177,9 +181,10 @@ FTMPI_EXPORT int MPI_Comm_get_info(MPI_Comm comm, MPI_Info* info_used) {
   const char* const function = "MPI_Comm_get_info";
   FTMPI_FIND_COMMUNICATOR(communicator, comm, function);
   FTMPI_REQUIRE(communicator, info_used != nullptr, MPI_ERR_ARG, function);
-  const int error = communicator->info == MPI_INFO_NULL
-                        ? PMPI_Info_create(info_used)
-                        : PMPI_Info_dup(communicator->info, info_used);
+  const int error = objects::Make(info_used, [communicator, info_used] {
+    return communicator->info == MPI_INFO_NULL ? PMPI_Info_create(info_used)
+                                               : PMPI_Info_dup(communicator->info, info_used);
+  });
   return error == MPI_SUCCESS ? error : RaiseError(communicator, error, function);
 }
 

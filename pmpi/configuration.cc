@@ -51,13 +51,8 @@ Mode ModeFromEnvironment(std::string* error) {
   if (value == "pessimistic") return Mode::kPessimistic;
   if (value == "optimistic") return Mode::kOptimistic;
   if (value == "causal") return Mode::kCausal;
-  if (value == "coordinated") {
-    *error =
-        "FT_MODE=coordinated needs checkpoints, which this version does not take yet: use "
-        "pessimistic, optimistic or causal";
-    return Mode::kOff;
-  }
-  Complain(error, "FT_MODE", value, "use off, pessimistic, optimistic or causal");
+  if (value == "coordinated") return Mode::kCoordinated;
+  Complain(error, "FT_MODE", value, "use off, pessimistic, optimistic, causal or coordinated");
   return Mode::kOff;
 }
 
@@ -123,25 +118,6 @@ bool ParseBytes(const std::string& text, std::uint64_t* bytes) {
   *bytes = number << shift;
   return true;
 }
-
-namespace {
-
-// Seconds, with a fraction or without, as nanoseconds.
-bool ReadSeconds(const char* name, std::uint64_t* nanoseconds, std::string* error) {
-  const std::string value = Value(name);
-  if (value.empty()) return true;
-  double seconds = 0;
-  auto [rest, code] = std::from_chars(value.data(), value.data() + value.size(), seconds);
-  constexpr double kMost = 1e9;
-  if (code != std::errc() || rest != value.data() + value.size() || !(seconds >= 0) ||
-      seconds > kMost) {
-    return Complain(error, name, value, "use seconds, such as 30 or 0.5");
-  }
-  *nanoseconds = static_cast<std::uint64_t>(seconds * 1e9);
-  return true;
-}
-
-}  // namespace
 
 namespace {
 
@@ -242,12 +218,31 @@ bool ReadConfiguration(Configuration* configuration, std::string* error) {
   }
   configuration->state = StateFromEnvironment(error);
   if (!error->empty()) return false;
-  if (!ReadSeconds("FT_CKPT_INTERVAL", &configuration->checkpoint_interval, error)) return false;
-  if (!ReadSeconds("FT_CKPT_TIMEOUT", &configuration->checkpoint_timeout, error)) return false;
   if (!ReadCompression(&configuration->compression, error)) return false;
   if (!ReadIncremental(&configuration->incremental, error)) return false;
   if (!ReadCount("FT_FULL_EVERY", 1, 4000, &configuration->full_every, error)) return false;
   if (!ReadCount("FT_CKPT_KEEP", 1, 1000, &configuration->checkpoint_keep, error)) return false;
+  if (!ReadCheckpointSettings(&configuration->checkpoints, error)) return false;
+  const CheckpointSettings& settings = configuration->checkpoints;
+  if (configuration->state == SavedState::kRegistered &&
+      (settings.automatic || settings.every != 0 || settings.signal != 0)) {
+    *error =
+        "FT_CKPT_INTERVAL=auto, FT_CKPT_EVERY and FT_CKPT_SIGNAL do not go with "
+        "FT_STATE=registered, where the program says when: leave them out";
+    return false;
+  }
+  if (configuration->mode == Mode::kCoordinated) {
+    if (configuration->state != SavedState::kImage) {
+      *error =
+          "FT_MODE=coordinated protects by checkpoints alone: set FT_STATE=image, or use "
+          "pessimistic, optimistic or causal";
+      return false;
+    }
+    if (configuration->flush_events) {
+      *error = "FT_FLUSH_EVENTS=1 does not go with FT_MODE=coordinated, which logs no events";
+      return false;
+    }
+  }
   configuration->job_directory = Value("FT_DIR");
   configuration->local_directory = Value("FT_LOCAL");
   configuration->spill_directory = Value("FT_SPILL_DIR");
@@ -265,6 +260,7 @@ std::string AgreedValues(const Configuration& configuration) {
   text += std::string(" FT_FLUSH_EVENTS=") + (configuration.flush_events ? "1" : "0");
   text += std::string(" FT_STATE=") + StateName(configuration.state);
   text += " FT_CKPT_KEEP=" + std::to_string(configuration.checkpoint_keep);
+  text += AgreedCheckpointValues(configuration.checkpoints);
   text += " FT_DIR=" + configuration.job_directory;
   text += " FT_LOCAL=" + configuration.local_directory;
   return text;

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "logging/protocol.h"
+#include "pmpi/checkpoint_settings.h"
 
 namespace ftmpi {
 
@@ -33,12 +34,11 @@ struct Configuration {
   std::string spill_directory;                    // FT_SPILL_DIR
   std::string inject;                             // FT_INJECT, as given
   SavedState state = SavedState::kNone;           // FT_STATE
-  std::uint64_t checkpoint_interval = 0;          // FT_CKPT_INTERVAL, ns; 0: none by time
+  CheckpointSettings checkpoints;                 // FT_CKPT_*, FT_MTBF, FT_MTV_STRATEGY
   int compression = 0;                            // FT_COMPRESS, level of zstd; 0: none
   PageTracking incremental = PageTracking::kOff;  // FT_INCREMENTAL
   int full_every = 10;                            // FT_FULL_EVERY, checkpoints
   int checkpoint_keep = 2;                        // FT_CKPT_KEEP, permanent checkpoints that stay
-  std::uint64_t checkpoint_timeout = 60'000'000'000;  // FT_CKPT_TIMEOUT, ns
 };
 
 // FT_MODE alone, for the decision whether ftmpi is on at all. An unknown value is kOff with `error`

@@ -2,10 +2,11 @@
 
 #include <cstring>
 #include <memory>
+#include <utility>
 #include <vector>
 
-#include "pmpi/image_obstacle.h"
 #include "pmpi/message.h"
+#include "pmpi/object_table.h"
 
 namespace ftmpi {
 namespace {
@@ -92,7 +93,6 @@ bool Fill(MPI_Datatype datatype, Line* line) {
   found.true_extent = true_extent;
   found.predefined = CombinerOf(datatype) == MPI_COMBINER_NAMED;
   found.contiguous = size == extent && size == true_extent && IsContiguous(datatype);
-  if (!found.predefined) image_obstacle::Note("the program uses datatypes of its own");
   line->datatype = datatype;
   line->layout = found;
   return true;
@@ -108,12 +108,29 @@ void ForgetDatatype(MPI_Datatype datatype) {
 MPI_Datatype HoldDatatype(MPI_Datatype datatype) {
   DatatypeLayout layout;
   if (!GetLayout(datatype, &layout) || layout.predefined) return MPI_DATATYPE_NULL;
+  if (objects::DatatypeRecord* record = objects::FindDatatype(datatype)) {
+    ++record->holds;
+    return datatype;
+  }
   MPI_Datatype holder = MPI_DATATYPE_NULL;
   PMPI_Type_contiguous(1, datatype, &holder);
   return holder;
 }
 
 void ReleaseDatatype(MPI_Datatype holder, MPI_Datatype datatype) {
+  if (holder == datatype) {
+    objects::DatatypeRecord* record = objects::FindDatatype(datatype);
+    FTMPI_CHECK(record != nullptr);
+    if (--record->holds > 0 || record->frees_deferred == 0) return;
+    ForgetDatatype(datatype);
+    const checkpointing::NoCut no_cut;
+    const int frees = std::exchange(record->frees_deferred, 0);
+    for (int n = 0; n < frees; ++n) {
+      MPI_Datatype handle = datatype;
+      PMPI_Type_free(&handle);
+    }
+    return;
+  }
   PMPI_Type_free(&holder);
   // Ours may have been the last reference: another datatype may get the same handle.
   ForgetDatatype(datatype);

@@ -114,8 +114,8 @@ struct EngineState : ProgramState {
   logging::ProtocolConfiguration protocol_configuration;
   bool several_units = false;
 
-  std::unique_ptr<logging::PayloadLog> payload_log;
-  std::unique_ptr<logging::EventLog> event_log;
+  std::unique_ptr<logging::PayloadLog> payload_log;  // null in coordinated mode
+  std::unique_ptr<logging::EventLog> event_log;      // null in coordinated mode
   std::unique_ptr<logging::Protocol> protocol;
   logging::RankStatus* status = nullptr;
 
@@ -161,8 +161,9 @@ void TransmitCopy(Peer* peer, const logging::WireHeader& header, const void* pay
                   std::size_t bytes);
 // Starts sending or receiving a large payload on the payload communicator. On completion: `request`
 // (may be null) is finished, `record` (may be null) is unpinned.
+// `block` (may be null) is freed.
 void SendPayload(Peer* peer, std::uint32_t transfer, const void* data, std::uint64_t bytes,
-                 Request* request, logging::LogRecord* record);
+                 Request* request, logging::LogRecord* record, void* block = nullptr);
 void ReceivePayload(Peer* peer, std::uint32_t transfer, void* data, std::uint64_t bytes,
                     Request* request);
 // One poll: handles at most one message. True: something was done.

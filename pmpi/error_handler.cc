@@ -13,6 +13,9 @@
 #include "pmpi/engine.h"
 #include "pmpi/image_obstacle.h"
 #include "pmpi/message.h"
+#include "pmpi/object_table.h"
+#include "pmpi/passthrough.h"
+#include "pmpi/saved_state.h"
 
 namespace ftmpi {
 namespace {
@@ -23,7 +26,7 @@ struct HandlerRecord {
   int references = 1;
 };
 
-std::unordered_map<MPI_Errhandler, HandlerRecord> g_handlers;
+FTMPI_SAVED std::unordered_map<MPI_Errhandler, HandlerRecord> g_handlers;
 
 bool IsPredefined(MPI_Errhandler handler) {
   return handler == MPI_ERRORS_ARE_FATAL || handler == MPI_ERRORS_RETURN;
@@ -58,7 +61,6 @@ void CallThroughOpenMpi(MPI_Errhandler handler, int code) {
 
 void RegisterErrorHandler(MPI_Errhandler handler, MPI_Comm_errhandler_function* function,
                           HandlerLanguage language) {
-  image_obstacle::Note("the program uses error handlers of its own");
   HandlerRecord record;
   record.function = function;
   record.language = language;
@@ -89,6 +91,7 @@ int RaiseError(Communicator* communicator, int error_code, const char* function)
     return error_code;
   }
   const HandlerRecord record = found->second;
+  const image::ProgramScope scope;
   int code = error_code;
   MPI_Comm handle = communicator->handle();
   if (record.language == HandlerLanguage::kFortran) {
@@ -116,9 +119,42 @@ FTMPI_EXPORT int MPI_Comm_create_errhandler(MPI_Comm_errhandler_function* user_f
   if (user_function == nullptr || errhandler == nullptr) {
     return RaiseError(nullptr, MPI_ERR_ARG, function);
   }
-  const int error = PMPI_Comm_create_errhandler(user_function, errhandler);
+  const int error = objects::Make(
+      errhandler, [&] { return PMPI_Comm_create_errhandler(user_function, errhandler); });
   if (error != MPI_SUCCESS) return RaiseError(nullptr, error, function);
+  if (objects::Object* object = objects::Find(*errhandler)) {
+    object->record = objects::HandlerRecord{objects::HandlerOf::kCommunicator,
+                                            reinterpret_cast<void (*)()>(user_function)};
+  }
   RegisterErrorHandler(*errhandler, user_function, HandlerLanguage::kC);
+  return MPI_SUCCESS;
+}
+
+FTMPI_EXPORT int MPI_Win_create_errhandler(MPI_Win_errhandler_function* function,
+                                           MPI_Errhandler* errhandler) {
+  FTMPI_PASS_THROUGH(PMPI_Win_create_errhandler(function, errhandler));
+  passthrough::Enter("MPI_Win_create_errhandler");
+  const int error =
+      objects::Make(errhandler, [&] { return PMPI_Win_create_errhandler(function, errhandler); });
+  if (error != MPI_SUCCESS) return RaiseError(nullptr, error, "MPI_Win_create_errhandler");
+  if (objects::Object* object = objects::Find(*errhandler)) {
+    object->record =
+        objects::HandlerRecord{objects::HandlerOf::kWindow, reinterpret_cast<void (*)()>(function)};
+  }
+  return MPI_SUCCESS;
+}
+
+FTMPI_EXPORT int MPI_File_create_errhandler(MPI_File_errhandler_function* function,
+                                            MPI_Errhandler* errhandler) {
+  FTMPI_PASS_THROUGH(PMPI_File_create_errhandler(function, errhandler));
+  passthrough::Enter("MPI_File_create_errhandler");
+  const int error =
+      objects::Make(errhandler, [&] { return PMPI_File_create_errhandler(function, errhandler); });
+  if (error != MPI_SUCCESS) return RaiseError(nullptr, error, "MPI_File_create_errhandler");
+  if (objects::Object* object = objects::Find(*errhandler)) {
+    object->record =
+        objects::HandlerRecord{objects::HandlerOf::kFile, reinterpret_cast<void (*)()>(function)};
+  }
   return MPI_SUCCESS;
 }
 
@@ -135,6 +171,7 @@ FTMPI_EXPORT int MPI_Comm_set_errhandler(MPI_Comm comm, MPI_Errhandler errhandle
       return RaiseError(communicator, MPI_ERR_ARG, function);
     }
     PMPI_Comm_set_errhandler(MPI_COMM_SELF, MPI_ERRORS_RETURN);
+    image_obstacle::Note("the program uses error handlers of MPI's C++ interface");
   }
   RetainErrorHandler(errhandler);
   ReleaseErrorHandler(communicator->errhandler);

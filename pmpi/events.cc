@@ -4,6 +4,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "pmpi/checkpointing.h"
 #include "pmpi/engine.h"
 #include "pmpi/engine_state.h"
 #include "pmpi/message.h"
@@ -40,9 +41,25 @@ struct Replay {
 };
 Replay g_replay;
 
+// Coordinated mode: an event after the cut of a checkpoint is in the next one.
+void NoteUnlogged() {
+  const std::uint64_t next = checkpointing::NextCsn();
+  if (g.interval >= next) return;
+  RaiseInterval(next);
+  Determinant determinant;
+  determinant.rank = g.rank;
+  determinant.index = next;
+  g.protocol->OnEvent(determinant, -1);
+  PublishCommittable();
+}
+
 void RecordEvent(EventKind kind, std::uint64_t ordinal, int source, std::uint64_t value, int detail,
                  int message_source) {
   FTMPI_CHECK(!g.replaying);
+  if (__builtin_expect(!g.event_log, 0)) {
+    NoteUnlogged();
+    return;
+  }
   Determinant determinant;
   determinant.rank = g.rank;
   determinant.kind = kind;
@@ -101,6 +118,12 @@ void PublishCommittable() {
   g.status->committable.store(g.protocol->CommittablePosition(), std::memory_order_release);
 }
 
+void RaiseInterval(std::uint64_t interval) {
+  if (g.interval >= interval) return;
+  g.interval = interval;
+  g.status->interval.store(interval, std::memory_order_release);
+}
+
 void FlushPollFailures() {
   if (g.poll_failures == 0) return;
   const std::uint64_t failures = g.poll_failures;
@@ -157,6 +180,10 @@ Poll BeginPoll() {
 }
 
 void PollNo() {
+  if (__builtin_expect(!g.event_log, 0)) {
+    NoteUnlogged();
+    return;
+  }
   ++g.poll_failures;
   g.last_failed_poll = g.poll_ordinal;
   g.status->poll_failures.store(g.poll_failures, std::memory_order_relaxed);

@@ -64,6 +64,10 @@ void WildcardMatched(Request* request, int source, std::uint64_t ssn);
 // The dependency vector grows by a delivery (kDependency: it advances the state interval).
 void RecordDependency(int source, std::uint64_t interval);
 
+// Coordinated mode, where an interval is the checkpoint that output waits for
+// (logging/coordinated.h): it is at least this one.
+void RaiseInterval(std::uint64_t interval);
+
 // Makes a determinant of the polling calls that said no; before each send.
 void FlushPollFailures();
 // Publishes what the protocol lets out (RankStatus::committable).

@@ -1,5 +1,6 @@
 // MPI-IO: files on Open MPI communicators made for them (pmpi/passthrough.h). What is not here is
 // generated.
+#include "pmpi/image_obstacle.h"
 #include "pmpi/passthrough.h"
 
 // NOLINTBEGIN: parameter names are those of mpi.h
@@ -37,5 +38,28 @@ FTMPI_EXPORT int MPI_File_delete(const char* filename, MPI_Info info) {
   FTMPI_PASS_THROUGH(PMPI_File_delete(filename, info));
   passthrough::Notice("MPI_File_delete", nullptr);
   return PMPI_File_delete(filename, info);
+}
+
+// The handler of MPI_FILE_NULL is that of files to come.
+FTMPI_EXPORT int MPI_File_set_errhandler(MPI_File file, MPI_Errhandler errhandler) {
+  FTMPI_PASS_THROUGH(PMPI_File_set_errhandler(file, errhandler));
+  passthrough::Enter("MPI_File_set_errhandler");
+  if (file == MPI_FILE_NULL)
+    image_obstacle::Note("the program sets an error handler for all files");
+  return PMPI_File_set_errhandler(file, errhandler);
+}
+
+FTMPI_EXPORT int MPI_Register_datarep(const char* datarep,
+                                      MPI_Datarep_conversion_function* read_conversion_fn,
+                                      MPI_Datarep_conversion_function* write_conversion_fn,
+                                      MPI_Datarep_extent_function* dtype_file_extent_fn,
+                                      void* extra_state) {
+  FTMPI_PASS_THROUGH(PMPI_Register_datarep(datarep, read_conversion_fn, write_conversion_fn,
+                                           dtype_file_extent_fn, extra_state));
+  passthrough::Enter("MPI_Register_datarep");
+  image_obstacle::Note("the program uses MPI_Register_datarep");
+  return passthrough::Result(PMPI_Register_datarep(datarep, read_conversion_fn, write_conversion_fn,
+                                                   dtype_file_extent_fn, extra_state),
+                             "MPI_Register_datarep");
 }
 // NOLINTEND

@@ -1,5 +1,6 @@
 #include "pmpi/foreign.h"
 
+#include "pmpi/checkpointing.h"
 #include "pmpi/engine.h"
 
 namespace ftmpi {
@@ -80,6 +81,7 @@ void FreeForeignRequest(Request* request) {
 
 int WaitOpenMpi(MPI_Request* inner, MPI_Status* status) {
   int error = MPI_SUCCESS;
+  const checkpointing::NoCut no_cut;
   engine::WaitUntil([&] {
     int flag = 0;
     error = PMPI_Test(inner, &flag, status);

@@ -7,8 +7,10 @@
 //   call ft_checkpoint(ierror)
 //   call ft_exclude(buffer, bytes, ierror)     integer(8) bytes
 //
-// `datatype` is a handle of mpif.h or "use mpi"; of "use mpi_f08" its component MPI_VAL. Lengths of
-// names come by value behind the arguments. Names end at their last character that is no blank.
+// A program that protects buffers of several types needs an interface block for ft_protect, as for
+// any such routine (tests/faults/fortran_registered.f90 has one). `datatype` is a handle of mpif.h
+// or "use mpi"; of "use mpi_f08" its component MPI_VAL. Lengths of names come by value behind the
+// arguments. Names end at their last character that is no blank.
 #include <mpi.h>
 
 #include <cstddef>

@@ -1,5 +1,6 @@
 #include "pmpi/generalized_request.h"
 
+#include "checkpoint/image/library_scope.h"
 #include "pmpi/capture.h"
 #include "pmpi/communicator.h"
 #include "pmpi/engine.h"
@@ -21,14 +22,17 @@ Generalized* Of(Request* request) { return static_cast<Generalized*>(request->ex
 int QueryGeneralized(Request* request, MPI_Status* status) {
   MPI_Status local{};
   MPI_Status* filled = status == MPI_STATUS_IGNORE ? &local : status;
+  const image::ProgramScope scope;
   return Of(request)->query == nullptr ? MPI_SUCCESS
                                        : Of(request)->query(Of(request)->state, filled);
 }
 
 int FreeGeneralized(Request* request) {
   Generalized* generalized = Of(request);
-  const int error =
-      generalized->free == nullptr ? MPI_SUCCESS : generalized->free(generalized->state);
+  const int error = [generalized] {
+    const image::ProgramScope scope;
+    return generalized->free == nullptr ? MPI_SUCCESS : generalized->free(generalized->state);
+  }();
   delete generalized;
   request->extra = nullptr;
   engine::DeleteRequest(request);
@@ -37,6 +41,7 @@ int FreeGeneralized(Request* request) {
 
 int CancelGeneralized(Request* request) {
   Generalized* generalized = Of(request);
+  const image::ProgramScope scope;
   return generalized->cancel == nullptr
              ? MPI_SUCCESS
              : generalized->cancel(generalized->state, request->complete ? 1 : 0);

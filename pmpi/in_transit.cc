@@ -88,6 +88,8 @@ void Save(int source, std::uint64_t number, const logging::WireHeader& header,
   message.header = header;
   message.header.piggyback_length = 0;
   message.header.csn &= ~engine::kReplayedBit;
+  // Its sender has the answer in its checkpoint: no cut is made while one is waited for.
+  message.header.flags &= static_cast<std::uint8_t>(~logging::kFlagSynchronous);
   message.payload.assign(payload, payload + header.payload_length);
   checkpoint::AppendTransitMessage(message, &saved.records);
 }

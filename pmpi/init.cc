@@ -26,6 +26,7 @@
 #include "logging/payload_log_format.h"
 #include "pmpi/capture.h"
 #include "pmpi/checkpoint_sink.h"
+#include "pmpi/checkpoint_triggers.h"
 #include "pmpi/checkpointing.h"
 #include "pmpi/collective_selection.h"
 #include "pmpi/communicator.h"
@@ -38,6 +39,7 @@
 #include "pmpi/in_transit.h"
 #include "pmpi/inject.h"
 #include "pmpi/message.h"
+#include "pmpi/object_table.h"
 #include "pmpi/protocol_host.h"
 #include "pmpi/registered.h"
 #include "pmpi/replay.h"
@@ -291,6 +293,7 @@ void OpenLogs(const JobFacts& facts, const logging::ReplayLog* replay) {
              replay != nullptr ? replay->stderr_released : 0)
              .release();
   g.status = page->status();
+  if (g.configuration.mode == logging::Mode::kCoordinated) return;
 
   logging::PayloadLogOptions options;
   options.directory = local;
@@ -393,6 +396,12 @@ void StartEngine(bool restart) {
     image_obstacle::NoteAtStart(reason);
     images = false;
   }
+  if (const char* reason = nullptr;
+      (images || restart) && !engine::g_threaded && !objects::Start(&reason)) {
+    if (restart) Fatal("%s", reason);
+    image_obstacle::NoteAtStart(reason);
+    images = false;
+  }
   g.peers.assign(static_cast<std::size_t>(g.size), nullptr);
   std::string wrong;
   if (!ReadCollectiveSelection(&wrong)) Fatal("%s", wrong.c_str());
@@ -422,6 +431,8 @@ void StartEngine(bool restart) {
     const bool checkpoints = g.configuration.state == SavedState::kImage &&
                              image_obstacle::AgreeOnImages(images || restart);
     g.interval = replay ? replay->recovered_interval : 0;
+    // The last permanent checkpoint (logging/coordinated.h).
+    if (g.configuration.mode == logging::Mode::kCoordinated) g.interval = restart::Csn();
     OpenLogs(facts, replay.get());
     SetUpProtocol(g.interval);
     g.status->interval.store(g.interval);
@@ -429,6 +440,8 @@ void StartEngine(bool restart) {
     engine::StartWire();
     if (checkpoints) {
       checkpointing::Start({facts.job, facts.job_directory, facts.local_directory}, restart::Csn());
+    } else {
+      checkpoint_triggers::Start(g.configuration.checkpoints, g.status, nullptr);
     }
     if (g.configuration.state == SavedState::kRegistered) {
       registered::Start({facts.job, facts.job_directory, facts.local_directory}, restart::Csn());
@@ -529,33 +542,65 @@ void BringUp(int* argc, char*** argv) {
   StartEngine(true);
 }
 
+namespace {
+
+// The other ends' counts: what each other rank has for this one.
+std::vector<std::uint64_t> Exchange(const std::vector<std::uint64_t>& mine) {
+  std::vector<std::uint64_t> theirs(mine.size(), 0);
+  PMPI_Alltoall(mine.data(), 1, MPI_UINT64_T, theirs.data(), 1, MPI_UINT64_T, MPI_COMM_WORLD);
+  return theirs;
+}
+
+// Coordinated mode: the copies of messages in transit are all that there is beside the image.
+// `have`: what this rank has of each other's messages, with the copies.
+void CheckAllSaved(const checkpoint::CutRecord& cut, const std::vector<std::uint64_t>& have) {
+  std::vector<std::uint64_t> sent(have.size(), 0);
+  for (const checkpoint::ChannelCut& channel : cut.channels)
+    sent[static_cast<std::size_t>(channel.rank)] = channel.sent;
+  const std::vector<std::uint64_t> expected = Exchange(sent);
+  for (std::size_t rank = 0; rank < have.size(); ++rank) {
+    if (have[rank] == expected[rank]) continue;
+    Fatal(
+        "of %lu messages that rank %zu had sent at checkpoint %lu, this rank has %lu; use another "
+        "checkpoint",
+        static_cast<unsigned long>(expected[rank]), rank, static_cast<unsigned long>(cut.csn),
+        static_cast<unsigned long>(have[rank]));
+  }
+}
+
+}  // namespace
+
 void GoOn() {
   state_heap::Adopt();
   saved_state::Load();
+  objects::Restore();
   const logging::ReplayLog& log = *g_restart_log;
   const checkpoint::CutRecord cut = CutOfStart();
-  g.interval = log.recovered_interval;
+  const bool coordinated = g.configuration.mode == logging::Mode::kCoordinated;
+  g.interval = coordinated ? log.checkpoint_csn : log.recovered_interval;
   engine::RenewPeers();
-  // Messages in transit come from their senders' logs; where a log is lost, from their receivers.
+  // Messages in transit come from their senders' logs; where a log is lost, and in coordinated
+  // mode, which has none, from their receivers.
   std::vector<char> has_log(static_cast<std::size_t>(g.size), 0);
-  const char survives = log.payload_log_survives ? 1 : 0;
+  const char survives = !coordinated && log.payload_log_survives ? 1 : 0;
   PMPI_Allgather(&survives, 1, MPI_CHAR, has_log.data(), 1, MPI_CHAR, MPI_COMM_WORLD);
-  std::vector<checkpoint::TransitMessage> saved = SavedMessages(cut, has_log);
+  const std::vector<checkpoint::TransitMessage> saved = SavedMessages(cut, has_log);
   std::vector<checkpoint::ChannelCut> saved_counts;
-  // What everybody has of everybody's messages.
-  std::vector<std::uint64_t> mine(static_cast<std::size_t>(g.size), 0);
-  std::vector<std::uint64_t> theirs(static_cast<std::size_t>(g.size), 0);
+  std::vector<std::uint64_t> have(static_cast<std::size_t>(g.size), 0);
   for (const checkpoint::ChannelCut& channel : cut.channels)
-    mine[static_cast<std::size_t>(channel.rank)] = channel.received;
+    have[static_cast<std::size_t>(channel.rank)] = channel.received;
   for (const checkpoint::TransitMessage& message : saved) {
     saved_counts.push_back({message.source, 0, 1});
-    ++mine[static_cast<std::size_t>(message.source)];
+    ++have[static_cast<std::size_t>(message.source)];
   }
+  if (coordinated) CheckAllSaved(cut, have);
   checkpointing::Restore(cut, saved_counts);
-  PMPI_Alltoall(mine.data(), 1, MPI_UINT64_T, theirs.data(), 1, MPI_UINT64_T, MPI_COMM_WORLD);
-  engine::IndexPayloadLog([&](int to) { return theirs[static_cast<std::size_t>(to)]; },
-                          [&](int to) { return cut.Channel(to).sent; });
-  events::StartReplay(log, log.checkpoint_interval);
+  if (!coordinated) {
+    const std::vector<std::uint64_t> theirs = Exchange(have);
+    engine::IndexPayloadLog([&](int to) { return theirs[static_cast<std::size_t>(to)]; },
+                            [&](int to) { return cut.Channel(to).sent; });
+    events::StartReplay(log, log.checkpoint_interval);
+  }
   for (Request* request : g.sends_under_way) engine::CompleteRequest(request);
   g.sends_under_way.clear();
   events::PublishCommittable();

@@ -203,6 +203,32 @@ void DestroyMatchQueues() {
   g_free_small_count = g_free_large_count = 0;
 }
 
+namespace {
+
+FTMPI_SAVED UnexpectedMessage* g_taken = nullptr;
+
+}  // namespace
+
+void AddTaken(UnexpectedMessage* message) {
+  message->previous = nullptr;
+  message->next = g_taken;
+  if (g_taken != nullptr) g_taken->previous = message;
+  g_taken = message;
+}
+
+void RemoveTaken(UnexpectedMessage* message) {
+  (message->previous != nullptr ? message->previous->next : g_taken) = message->next;
+  if (message->next != nullptr) message->next->previous = message->previous;
+}
+
+UnexpectedMessage* FirstLargeTaken() {
+  UnexpectedMessage* message = g_taken;
+  while (message != nullptr &&
+         (message->header.kind != logging::MessageKind::kRendezvous || message->whole != nullptr))
+    message = message->next;
+  return message;
+}
+
 UnexpectedMessage* NewUnexpected(std::size_t payload_bytes) {
   UnexpectedMessage* message = nullptr;
   bool large = false;

@@ -28,6 +28,7 @@ struct UnexpectedMessage {
   int source = -1;           // world rank
   logging::WireHeader header{};
   Communicator* communicator = nullptr;  // set when a matched probe took it
+  UnexpectedMessage* whole = nullptr;    // ... and its payload was received since: both are here
   UnexpectedMessage* next = nullptr;     // of the same source
   UnexpectedMessage* previous = nullptr;
   UnexpectedMessage* arrival_next = nullptr;  // of all sources, in order of arrival
@@ -88,6 +89,12 @@ MatchQueue* FindMatchQueue(std::uint64_t communicator_id, Context context);
 // Calls `visit` for each queue (end of replay).
 void ForEachMatchQueue(const std::function<void(MatchQueue*)>& visit);
 void DestroyMatchQueues();
+
+// Messages that matched probes took out of their queues, until they are received.
+void AddTaken(UnexpectedMessage* message);
+void RemoveTaken(UnexpectedMessage* message);
+// The first whose payload is not here, or null.
+UnexpectedMessage* FirstLargeTaken();
 
 UnexpectedMessage* NewUnexpected(std::size_t payload_bytes);
 void DeleteUnexpected(UnexpectedMessage* message);

@@ -3,8 +3,8 @@
 #include <set>
 #include <string>
 
-#include "pmpi/datatype.h"
 #include "pmpi/group.h"
+#include "pmpi/image_obstacle.h"
 #include "pmpi/message.h"
 
 namespace ftmpi::passthrough {
@@ -36,6 +36,7 @@ TranslatedGroup::~TranslatedGroup() {
 
 void Notice(const char* function, const Communicator* communicator) {
   EngineLock lock(function);
+  image_obstacle::Note("the program uses what recovery can't cross");
   static auto* const said = new std::set<std::string>;
   if (!said->insert(function).second) return;
   const bool job_rank_0 = communicator == nullptr || communicator->foreign != MPI_COMM_NULL
@@ -132,15 +133,6 @@ int MeetFile(MPI_File file) {
 }
 
 }  // namespace ftmpi::passthrough
-
-FTMPI_EXPORT int MPI_Type_free(MPI_Datatype* type) {
-  FTMPI_PASS_THROUGH(PMPI_Type_free(type));
-  {
-    ftmpi::EngineLock lock;
-    if (type != nullptr) ftmpi::ForgetDatatype(*type);
-  }
-  return ftmpi::passthrough::Result(PMPI_Type_free(type), "MPI_Type_free");
-}
 
 // Open MPI ignores its further arguments, which can't be handed on.
 FTMPI_EXPORT int MPI_Pcontrol(const int level, ...) {

@@ -2,6 +2,7 @@
 // the program, Open MPI is given its own counterpart, or, where there is none, an error is
 // returned.
 #include "pmpi/group.h"
+#include "pmpi/image_obstacle.h"
 #include "pmpi/passthrough.h"
 
 namespace ftmpi {
@@ -34,6 +35,9 @@ bool Translate(int binding, void* object, BoundObject* bound) {
   return bound->communicator != MPI_COMM_NULL;
 }
 
+// Before MPI_Init too.
+void NoteHandles() { image_obstacle::Note("the program holds handles of MPI's tool interface"); }
+
 }  // namespace
 }  // namespace ftmpi
 
@@ -42,6 +46,7 @@ using namespace ftmpi;  // NOLINT
 
 FTMPI_EXPORT int MPI_T_cvar_handle_alloc(int cvar_index, void* obj_handle,
                                          MPI_T_cvar_handle* handle, int* count) {
+  NoteHandles();
   FTMPI_PASS_THROUGH(PMPI_T_cvar_handle_alloc(cvar_index, obj_handle, handle, count));
   int binding = MPI_T_BIND_NO_OBJECT;
   const int error = PMPI_T_cvar_get_info(cvar_index, nullptr, nullptr, nullptr, nullptr, nullptr,
@@ -50,6 +55,11 @@ FTMPI_EXPORT int MPI_T_cvar_handle_alloc(int cvar_index, void* obj_handle,
   BoundObject bound;
   if (!Translate(binding, obj_handle, &bound)) return MPI_T_ERR_INVALID_HANDLE;
   return PMPI_T_cvar_handle_alloc(cvar_index, bound.object, handle, count);
+}
+
+FTMPI_EXPORT int MPI_T_pvar_session_create(MPI_T_pvar_session* session) {
+  NoteHandles();
+  return PMPI_T_pvar_session_create(session);
 }
 
 FTMPI_EXPORT int MPI_T_pvar_handle_alloc(MPI_T_pvar_session session, int pvar_index,

@@ -9,7 +9,6 @@
 #include "pmpi/engine_state.h"
 #include "pmpi/events.h"
 #include "pmpi/foreign.h"
-#include "pmpi/image_obstacle.h"
 #include "pmpi/match_queue.h"
 #include "pmpi/message.h"
 
@@ -104,9 +103,9 @@ void StatusOf(const UnexpectedMessage& message, MPI_Status* status) {
 void ProcNullStatus(MPI_Status* status) { SetStatus(status, MPI_PROC_NULL, MPI_ANY_TAG, 0, false); }
 
 MPI_Message TakeMessage(const Sought& sought, UnexpectedMessage* message) {
-  image_obstacle::Note("the program uses MPI_Mprobe");
   sought.queue->RemoveUnexpected(message);
   message->communicator = sought.communicator;
+  engine::AddTaken(message);
   RetainCommunicator(sought.communicator);
   return reinterpret_cast<MPI_Message>(message);
 }
@@ -119,7 +118,10 @@ Request* ReceiveMatched(void* buffer, int count, MPI_Datatype datatype, MPI_Mess
                                  message->communicator);
   request->datatype_holder = HoldDatatype(datatype);
   request->active = true;
-  engine::Deliver(request, engine::PeerOf(message->source), message->header, message->payload());
+  engine::RemoveTaken(message);
+  UnexpectedMessage* whole = message->whole != nullptr ? message->whole : message;
+  engine::Deliver(request, engine::PeerOf(whole->source), whole->header, whole->payload());
+  if (whole != message) engine::DeleteUnexpected(whole);
   ReleaseCommunicator(message->communicator);
   engine::DeleteUnexpected(message);
   return request;

@@ -2,6 +2,7 @@
 #include "pmpi/include/ftmpi.h"
 
 #include "pmpi/capture.h"
+#include "pmpi/checkpoint_triggers.h"
 #include "pmpi/checkpointing.h"
 #include "pmpi/engine.h"
 #include "pmpi/excluded.h"
@@ -18,7 +19,9 @@ FTMPI_EXPORT int FT_Checkpoint(void) {
   if (!ftmpi::g_active) return FT_ERR_NOT_RUNNING;
   const ftmpi::EngineLock lock;
   if (ftmpi::registered::g_on) return ftmpi::registered::Checkpoint();
-  return FT_ERR_NO_CHECKPOINTS;
+  if (!ftmpi::checkpointing::g_on) return FT_ERR_NO_CHECKPOINTS;
+  ftmpi::checkpoint_triggers::Request();
+  return FT_SUCCESS;
 }
 
 FTMPI_EXPORT int FT_Protect(const char* name, void* pointer, int count, MPI_Datatype datatype) {

@@ -39,6 +39,7 @@ void NoteDependency(Peer* peer, std::uint64_t interval) {
     events::RecordDependency(peer->world_rank, interval);
   }
   g.protocol->OnDelivery(peer->world_rank, interval);
+  if (g.configuration.mode == logging::Mode::kCoordinated) events::RaiseInterval(interval);
   events::PublishCommittable();
 }
 
@@ -171,8 +172,9 @@ void TakeIn(Peer* peer, const WireHeader& header) {
 
 namespace {
 
-// A large message in a queue becomes one whose payload is here.
-void Pull(MatchQueue* queue, UnexpectedMessage* message) {
+// A large message with its payload, which is received after `place` has been told of it.
+template <typename Place>
+void Pull(UnexpectedMessage* message, Place place) {
   UnexpectedMessage* whole = NewUnexpected(message->header.payload_length);
   whole->source = message->source;
   whole->header = message->header;
@@ -181,8 +183,7 @@ void Pull(MatchQueue* queue, UnexpectedMessage* message) {
   request->bytes = message->header.payload_length;
   ReceivePayload(PeerOf(message->source), message->header.transfer, whole->payload(),
                  request->bytes, request);
-  queue->ReplaceUnexpected(message, whole);
-  DeleteUnexpected(message);
+  place(whole);
   // The sender needs only to be inside MPI for it: it waits for nothing of ours.
   WaitUntil([request] { return request->complete; });
   if (request->error != MPI_SUCCESS)
@@ -210,7 +211,14 @@ void PullUnexpected() {
       if (message == nullptr && (message = FirstLarge(each)) != nullptr) queue = each;
     });
     if (message != nullptr) {
-      Pull(queue, message);
+      Pull(message, [queue, message](UnexpectedMessage* whole) {
+        queue->ReplaceUnexpected(message, whole);
+        DeleteUnexpected(message);
+      });
+      more = true;
+    } else if ((message = FirstLargeTaken()) != nullptr) {
+      // Its handle is the address: it stays.
+      Pull(message, [message](UnexpectedMessage* whole) { message->whole = whole; });
       more = true;
     } else if (ReceivesUnderWay()) {
       WaitUntil([] { return !ReceivesUnderWay(); });

@@ -4,7 +4,9 @@
 
 #include "pmpi/capture.h"
 #include "pmpi/engine.h"
-#include "pmpi/image_obstacle.h"
+#include "pmpi/object_table.h"
+#include "pmpi/passthrough.h"
+#include "pmpi/saved_state.h"
 
 namespace ftmpi {
 namespace {
@@ -21,9 +23,10 @@ struct HeldOp {
   int schedules = 0;
   bool freed = false;  // by the program
 };
+FTMPI_SAVED std::map<MPI_Op, HeldOp>* g_held_ops = nullptr;  // outlives static destruction
 std::map<MPI_Op, HeldOp>* HeldOps() {
-  static auto* held = new std::map<MPI_Op, HeldOp>;  // outlives static destruction
-  return held;
+  if (g_held_ops == nullptr) g_held_ops = new std::map<MPI_Op, HeldOp>;
+  return g_held_ops;
 }
 
 bool IsPredefined(MPI_Op op) {
@@ -53,11 +56,18 @@ int PrepareReduction(MPI_Op op, MPI_Datatype datatype, Reduction* reduction) {
     }
     int commutative = 0;
     if (PMPI_Op_commutative(op, &commutative) != MPI_SUCCESS) return MPI_ERR_OP;
-    if (!IsPredefined(op)) image_obstacle::Note("the program uses reductions of its own");
     g_checked = Checked{op, datatype, commutative != 0};
   }
   reduction->commutative = g_checked.commutative;
   return MPI_SUCCESS;
+}
+
+int ReduceLocal(const void* in, void* inout, int count, MPI_Datatype datatype, MPI_Op op) {
+  if (__builtin_expect(objects::Find(op) == nullptr, 1))
+    return PMPI_Reduce_local(in, inout, count, datatype, op);
+  const checkpointing::NoCut no_cut;
+  const image::ProgramScope scope;
+  return PMPI_Reduce_local(in, inout, count, datatype, op);
 }
 
 bool RetainOp(MPI_Op op) {
@@ -77,6 +87,17 @@ void ReleaseOp(MPI_Op op) {
 }  // namespace ftmpi
 
 using ftmpi::EngineLock;
+namespace objects = ftmpi::objects;
+
+FTMPI_EXPORT int MPI_Op_create(MPI_User_function* function, int commute, MPI_Op* op) {
+  FTMPI_PASS_THROUGH(PMPI_Op_create(function, commute, op));
+  ftmpi::passthrough::Enter("MPI_Op_create");
+  const int error = objects::Make(op, [&] { return PMPI_Op_create(function, commute, op); });
+  if (error != MPI_SUCCESS) return ftmpi::RaiseError(nullptr, error, "MPI_Op_create");
+  if (objects::Object* object = objects::Find(*op))
+    object->record = objects::OperationRecord{function, commute != 0};
+  return MPI_SUCCESS;
+}
 
 FTMPI_EXPORT int MPI_Op_free(MPI_Op* op) {
   FTMPI_PASS_THROUGH(PMPI_Op_free(op));

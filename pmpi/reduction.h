@@ -17,6 +17,9 @@ namespace ftmpi {
 // Fills in `reduction`; MPI_ERR_OP or MPI_ERR_TYPE if they don't fit each other.
 int PrepareReduction(MPI_Op op, MPI_Datatype datatype, Reduction* reduction);
 
+// inout = in op inout. An operation of the program's works in the program's name.
+int ReduceLocal(const void* in, void* inout, int count, MPI_Datatype datatype, MPI_Op op);
+
 // Keeps a user-defined operation alive while a schedule needs it: MPI_Op_free waits until then.
 // False: a predefined operation, nothing to release.
 bool RetainOp(MPI_Op op);

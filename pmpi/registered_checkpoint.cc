@@ -73,7 +73,7 @@ bool ShowOutput() {
   events::FlushPollFailures();
   std::fflush(nullptr);
   if (!SyncOutput()) return false;
-  const std::uint64_t deadline = Now() + g.configuration.checkpoint_timeout;
+  const std::uint64_t deadline = Now() + g.configuration.checkpoints.timeout;
   const auto shown = [] {
     return g.status->stdout_released.load() >= g.status->stdout_taken.load();
   };
@@ -166,7 +166,7 @@ void StartCheckpoints(const checkpointing::JobNames& names, std::uint32_t csn) {
 
 int Checkpoint() {
   Resume();
-  const bool asks = g.rank == 0 && Now() - g_last_saved >= g.configuration.checkpoint_interval;
+  const bool asks = g.rank == 0 && Now() - g_last_saved >= g.configuration.checkpoints.interval;
   std::int64_t sums[kParts] = {static_cast<std::int64_t>(g_sent - g_arrived), Unmatched(),
                                Replaying() ? 1 : 0, asks ? 1 : 0};
   Reduce(sums, kParts, MPI_SUM);

@@ -205,7 +205,7 @@ void InlineSchedule::EndRound() {
 
 void InlineSchedule::Combine(const void* in, void* inout, int count, MPI_Datatype datatype,
                              MPI_Op op) {
-  if (count > 0) NoteError(PMPI_Reduce_local(in, inout, count, datatype, op));
+  if (count > 0) NoteError(ReduceLocal(in, inout, count, datatype, op));
 }
 
 void InlineSchedule::CopyBytes(const void* from, void* to, std::uint64_t bytes) {
@@ -314,7 +314,7 @@ void DeferredSchedule::Run(const Step& step) {
     case Kind::kEndRound:
       break;
     case Kind::kCombine:
-      NoteError(PMPI_Reduce_local(step.from, step.to, step.count, step.datatype, step.op));
+      NoteError(ReduceLocal(step.from, step.to, step.count, step.datatype, step.op));
       break;
     case Kind::kCopy:
       std::memcpy(step.to, step.from, step.bytes);

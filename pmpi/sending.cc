@@ -154,6 +154,7 @@ void TransmitMatched(Peer* peer, std::uint64_t ssn) {
 // Logs what was built in the warm buffer: the header with `behind` bytes behind it.
 [[gnu::always_inline]] inline void LogBuilt(const Peer* peer, const HeaderWords& header,
                                             const WireHeader* built, std::uint64_t behind) {
+  if (__builtin_expect(!g.payload_log, 0)) return;
   OrFatal([&] {
     g.payload_log->Append(header, behind, peer->world_rank, [built, behind](std::byte* payload) {
       CopyBytes(payload, built + 1, behind);
@@ -183,6 +184,43 @@ bool SendBuilt(Peer* peer, Request* request, std::uint64_t bytes,
   return true;
 }
 
+// The request's data, packed, in memory of its own.
+std::byte* PackedCopy(Request* request, std::uint64_t bytes) {
+  auto* const copy = static_cast<std::byte*>(std::malloc(bytes));
+  if (copy == nullptr)
+    Fatal("no memory for a message of %lu bytes", static_cast<unsigned long>(bytes));
+  const int error = PackData(request->buffer, request->count, request->datatype, copy, bytes);
+  if (error != MPI_SUCCESS) request->error = error;
+  return copy;
+}
+
+// Coordinated mode: nothing is logged, and nothing is held or rides on a message.
+void SendUnlogged(Peer* peer, Request* request, std::uint64_t bytes) {
+  WireHeader header;
+  DatatypeLayout layout;
+  FTMPI_CHECK(GetLayout(request->datatype, &layout));
+  const void* data = static_cast<const std::byte*>(request->buffer) + layout.true_lower;
+  if (bytes <= peer->inline_limit) {
+    MakeHeader(peer, *request, MessageKind::kInline, bytes, 0).StoreTo(&header);
+    std::byte* const copy = layout.contiguous ? nullptr : PackedCopy(request, bytes);
+    TransmitCopy(peer, header, copy != nullptr ? copy : data, bytes);
+    std::free(copy);
+    Sent(peer, request);
+    return;
+  }
+  MakeHeader(peer, *request, MessageKind::kRendezvous, bytes, 0).StoreTo(&header);
+  header.transfer = peer->next_transfer++ % kTransferTags;
+  TransmitCopy(peer, header, nullptr, 0);
+  if (layout.contiguous && request->mode != SendMode::kBuffered &&
+      request->mode != SendMode::kSynchronous) {
+    SendPayload(peer, header.transfer, data, bytes, request, nullptr);
+    return;
+  }
+  std::byte* const copy = PackedCopy(request, bytes);
+  SendPayload(peer, header.transfer, copy, bytes, nullptr, nullptr, copy);
+  Sent(peer, request);
+}
+
 void SendInline(Peer* peer, Request* request, std::uint64_t bytes) {
   const bool hold = MustHold(peer);
   std::span<const std::byte> piggyback;
@@ -190,6 +228,10 @@ void SendInline(Peer* peer, Request* request, std::uint64_t bytes) {
     piggyback = g.protocol->TakePiggyback(peer->world_rank);
   if (!hold && SendBuilt(peer, request, bytes, piggyback)) {
     Sent(peer, request);
+    return;
+  }
+  if (!g.payload_log) {
+    SendUnlogged(peer, request, bytes);
     return;
   }
   const std::uint64_t room = hold ? PiggybackRoom() : piggyback.size();
@@ -211,6 +253,10 @@ void SendInline(Peer* peer, Request* request, std::uint64_t bytes) {
 }
 
 void SendLarge(Peer* peer, Request* request, std::uint64_t bytes) {
+  if (!g.payload_log) {
+    SendUnlogged(peer, request, bytes);
+    return;
+  }
   const bool hold = MustHold(peer);
   LogRecord* record =
       OrFatal([&] { return g.payload_log->Reserve(bytes + PiggybackRoom(), peer->world_rank); });

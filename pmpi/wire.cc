@@ -48,6 +48,7 @@ struct PendingPayload {
   MPI_Request request;
   Request* owner;
   LogRecord* record;
+  void* block;  // freed when done
   bool receive;
 };
 
@@ -146,6 +147,7 @@ void FinishSend(const PendingSend& send) {
 
 void FinishPayload(const PendingPayload& payload, int error) {
   if (payload.record != nullptr) g.payload_log->Unpin(payload.record);
+  std::free(payload.block);
   if (payload.owner == nullptr) return;
   if (payload.receive) {
     OnPayloadReceived(payload.owner, error);
@@ -330,13 +332,13 @@ void TransmitCopy(Peer* peer, const WireHeader& header, const void* payload, std
 }
 
 void SendPayload(Peer* peer, std::uint32_t transfer, const void* data, std::uint64_t bytes,
-                 Request* request, LogRecord* record) {
+                 Request* request, LogRecord* record, void* block) {
   const ByteCount count(bytes);
   MPI_Request started = MPI_REQUEST_NULL;
   PMPI_Isend(data, count.count, count.datatype, peer->world_rank, static_cast<int>(transfer),
              g_payload, &started);
   if (record != nullptr) g.payload_log->Pin(record);
-  g_pending_payloads.push_back(PendingPayload{started, request, record, false});
+  g_pending_payloads.push_back(PendingPayload{started, request, record, block, false});
 }
 
 void ReceivePayload(Peer* peer, std::uint32_t transfer, void* data, std::uint64_t bytes,
@@ -345,7 +347,7 @@ void ReceivePayload(Peer* peer, std::uint32_t transfer, void* data, std::uint64_
   MPI_Request started = MPI_REQUEST_NULL;
   PMPI_Irecv(data, count.count, count.datatype, peer->world_rank, static_cast<int>(transfer),
              g_payload, &started);
-  g_pending_payloads.push_back(PendingPayload{started, request, nullptr, true});
+  g_pending_payloads.push_back(PendingPayload{started, request, nullptr, nullptr, true});
 }
 
 bool PollWire() {

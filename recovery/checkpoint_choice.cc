@@ -16,6 +16,7 @@
 #include "checkpoint/transit_file.h"
 #include "logging/log_error.h"
 #include "pmpi/checkpoint_datasets.h"
+#include "recovery/held_record.h"
 #include "recovery/log_coverage.h"
 #include "recovery/module_builds.h"
 
@@ -154,6 +155,7 @@ std::string Enter(const Candidate& candidate, const Findings& findings, const Re
       each.checkpoint_interval = record.interval;
       each.checkpoint_stdout = record.stdout_taken;
       each.checkpoint_stderr = record.stderr_taken;
+      each.checkpoint_stdin = record.stdin_taken;
     }
     each.events = static_cast<std::uint64_t>(
         std::count_if(line.ranks[index].determinants.begin(), line.ranks[index].determinants.end(),
@@ -177,6 +179,43 @@ std::string Enter(const Candidate& candidate, const Findings& findings, const Re
   return "";
 }
 
+// The same in coordinated mode: a checkpoint's images, the copies of the messages in transit, and
+// the output that was held back then.
+std::string EnterCoordinated(const Candidate& candidate, const std::string& job_directory,
+                             std::uint64_t job, ReplayPlan* plan) {
+  for (std::size_t to = 0; to < candidate.saved.size(); ++to) {
+    for (std::size_t from = 0; from < candidate.cuts.size(); ++from) {
+      const checkpoint::MessageRange range =
+          checkpoint::InTransit(candidate.cuts[from], candidate.cuts[to]);
+      const std::uint64_t saved =
+          checkpoint::SavedFrom(candidate.saved[to], static_cast<int>(from), range.first);
+      if (saved == range.count()) continue;
+      return fmt::format(
+          "{} messages from rank {} to rank {} were in transit then, and {} of them are saved",
+          range.count(), from, to, saved);
+    }
+  }
+  for (PlanRank& each : plan->ranks) {
+    each.resend = each.suppress = 0;
+    if (candidate.csn == 0) continue;
+    const EngineRecord& record = candidate.records[static_cast<std::size_t>(each.rank)];
+    const std::string path = HeldPath(job_directory, each.rank);
+    const HeldRecord held = ReadHeld(path, job, each.rank).value_or(HeldRecord());
+    if (!held.standard_output.Part(each.stdout_released, record.stdout_taken) ||
+        !held.standard_error.Part(each.stderr_released, record.stderr_taken)) {
+      return fmt::format("output of rank {} that was held back then is lost ({})", each.rank, path);
+    }
+    each.from = fmt::format("checkpoint {}", candidate.csn);
+    each.checkpoint_csn = candidate.csn;
+    each.checkpoint_interval = 0;  // it is no count of events (logging/coordinated.h)
+    each.checkpoint_stdout = record.stdout_taken;
+    each.checkpoint_stderr = record.stderr_taken;
+    each.checkpoint_stdin = record.stdin_taken;
+    each.events = 0;
+  }
+  return "";
+}
+
 // Reasons of a candidate that can't be used.
 std::string Joined(const std::vector<std::string>& reasons) {
   std::string joined;
@@ -191,7 +230,14 @@ Start ChooseStart(logging::Environment* environment, const StartOptions& options
                   const std::vector<RankEvidence>& evidence) {
   Start start;
   // Empty: taken; else why not.
+  const bool coordinated = job.mode == "coordinated";
   const auto attempt = [&](const Candidate& candidate) -> std::string {
+    if (coordinated) {
+      start.line = FindRecoveryLine(options.line, evidence);
+      if (!start.line.refusals.empty()) return Joined(start.line.refusals);
+      start.plan = MakePlan(job, findings, start.line, options.nodes_now, options.lost_nodes);
+      return EnterCoordinated(candidate, options.job_directory, job.job, &start.plan);
+    }
     if (std::string missing = MissingEvents(candidate, findings, evidence); !missing.empty())
       return missing;
     std::vector<RankEvidence> from = evidence;
@@ -245,6 +291,8 @@ Start ChooseStart(logging::Environment* environment, const StartOptions& options
         }
         problems.push_back(refusal);
       } catch (const logging::LogError& error) {
+        problems.emplace_back(error.what());
+      } catch (const JobDirectoryError& error) {
         problems.emplace_back(error.what());
       }
     }

@@ -19,6 +19,7 @@
 #include "logging/replay_log.h"
 #include "recovery/companion_end.h"
 #include "recovery/durable_file.h"
+#include "recovery/held_record.h"
 #include "recovery/job_records.h"
 
 namespace ftmpi::recovery {
@@ -54,7 +55,7 @@ Companion::Companion(const CompanionOptions& options) : options_(options) {
   if (options.recovered_job_directory.empty()) return;
   // What the rank prints from its first byte on was shown already, up to the recorded counts.
   const JobDescription job = ReadJobDescription(options.recovered_job_directory);
-  StartOutputAtCheckpoint();
+  StartAtCheckpoint();
   const auto released =
       ReadReleasedOutput(ReleasedPath(options.recovered_job_directory, options.recover_rank),
                          job.job, options.recover_rank);
@@ -62,11 +63,14 @@ Companion::Companion(const CompanionOptions& options) : options_(options) {
     if (output_) output_->Swallow(released->stdout_bytes, released->stdout_hash);
     if (error_) error_->Swallow(released->stderr_bytes, released->stderr_hash);
   }
-  if (input_) input_->Replay(StdinLogPath(options.recovered_job_directory), job.job);
+  ShowHeldAtCheckpoint(job, released.value_or(ReleasedOutput()));
+  if (input_) {
+    input_->Replay(StdinLogPath(options.recovered_job_directory), job.job, checkpoint_input_);
+  }
 }
 
-// A rank that starts from a checkpoint prints what comes behind it only.
-void Companion::StartOutputAtCheckpoint() {
+// A rank that starts from a checkpoint prints and reads what comes behind it only.
+void Companion::StartAtCheckpoint() {
   const std::string path =
       EpochDirectory(options_.recovered_job_directory, options_.recover_epoch) + "/" +
       logging::ReplayLogFileName(options_.recover_rank);
@@ -77,9 +81,43 @@ void Companion::StartOutputAtCheckpoint() {
     if (output_) output_->StartAt(log.checkpoint_stdout);
     if (output_ && log.registered) output_->BeginDropping();
     if (error_) error_->StartAt(log.checkpoint_stderr);
+    checkpoint_input_ = log.checkpoint_stdin;
   } catch (const logging::LogError& error) {
     throw JobDirectoryError(error.what());
   }
+}
+
+// Coordinated mode: what was held back at the checkpoint that the rank starts from was never shown,
+// and is not written again.
+void Companion::ShowHeldAtCheckpoint(const JobDescription& job, const ReleasedOutput& released) {
+  const auto show = [&](OutputGate* gate, std::uint64_t shown, HeldPiece HeldRecord::*piece) {
+    if (gate == nullptr || gate->taken() <= shown) return;
+    const std::string path = HeldPath(options_.recovered_job_directory, options_.recover_rank);
+    const auto held = ReadHeld(path, job.job, options_.recover_rank);
+    const auto bytes = held ? ((*held).*piece).Part(shown, gate->taken()) : std::nullopt;
+    if (!bytes) {
+      throw JobDirectoryError(path +
+                              ": does not hold the output that was not shown before the "
+                              "checkpoint; recover from another one");
+    }
+    gate->ShowFirst(*bytes);
+  };
+  show(output_.get(), released.stdout_bytes, &HeldRecord::standard_output);
+  show(error_.get(), released.stderr_bytes, &HeldRecord::standard_error);
+}
+
+// Coordinated mode, at a cut: what is held back goes to stable storage.
+void Companion::KeepHeld() {
+  if (facts_.mode != "coordinated") return;
+  HeldRecord record;
+  if (output_) record.standard_output = {output_->held_start(), output_->Held()};
+  if (error_) record.standard_error = {error_->held_start(), error_->Held()};
+  const std::string path = HeldPath(facts_.job_directory, facts_.rank);
+  if (record.standard_output.bytes.empty() && record.standard_error.bytes.empty()) {
+    unlink(path.c_str());
+    return;
+  }
+  WriteHeld(path, facts_.job, facts_.rank, record);
 }
 
 Companion::~Companion() {
@@ -114,6 +152,7 @@ int Companion::Timeout() const {
   if ((output_ && output_->Waiting(status_)) || (error_ && error_->Waiting(status_))) {
     timeout = kCommitPoll;
   }
+  if (requests_ && timeout < 0) timeout = CheckpointRequests::kPeriod;
   return timeout;
 }
 
@@ -159,6 +198,7 @@ void Companion::Serve(const std::vector<pollfd>& ready) {
     input_->Feed();
   }
   WriteProgress();
+  if (requests_) requests_->Serve(MonotonicMilliseconds());
 }
 
 void Companion::TakeOutput(bool all) {
@@ -305,8 +345,17 @@ void Companion::Handle(const logging::CompanionHeader& header, const char* body,
       if (status_ != nullptr) {
         if (output_) status_->stdout_taken.store(output_->taken(), std::memory_order_release);
         if (error_) status_->stderr_taken.store(error_->taken(), std::memory_order_release);
+        if (input_) {
+          status_->stdin_taken.store(input_->Taken(), std::memory_order_release);
+          status_->stdin_closed.store(input_->to() < 0 ? 1 : 0, std::memory_order_release);
+        }
       }
-      Reply(header.sequence, "");
+      try {
+        KeepHeld();
+        Reply(header.sequence, "");
+      } catch (const std::exception& error) {
+        Reply(header.sequence, error.what());
+      }
       return;
     case CompanionMessageType::kResumed:
       TakeOutput(true);
@@ -410,6 +459,10 @@ void Companion::Attach(const logging::CompanionFacts& message) {
   if (output_) output_->set_spill_directory(facts.job_directory);
   if (error_) error_->set_spill_directory(facts.job_directory);
   Count();
+  if (facts.rank == 0) {
+    requests_ = std::make_unique<CheckpointRequests>(
+        facts.job_directory, facts.job, status_, [this](const std::string& line) { Say(line); });
+  }
   if (facts.flush_events || facts.mode == "optimistic") {
     Flusher::Options flush;
     flush.event_log = logging::JoinPath(facts.local_directory,

@@ -15,6 +15,7 @@
 #include "recovery/companion_flusher.h"
 #include "recovery/companion_gate.h"
 #include "recovery/companion_job.h"
+#include "recovery/companion_requests.h"
 #include "recovery/companion_stdin.h"
 #include "recovery/job_directory.h"
 
@@ -50,7 +51,9 @@ class Companion {
  private:
   struct Ending;
 
-  void StartOutputAtCheckpoint();
+  void StartAtCheckpoint();
+  void ShowHeldAtCheckpoint(const JobDescription& job, const ReleasedOutput& released);
+  void KeepHeld();
 
   // --- While the rank lives
   int Timeout() const;
@@ -91,6 +94,7 @@ class Companion {
   std::unique_ptr<OutputGate> output_;
   std::unique_ptr<OutputGate> error_;
   std::unique_ptr<StdinFeeder> input_;
+  std::uint64_t checkpoint_input_ = 0;  // bytes that a restarted rank has taken before
   bool rank_gone_ = false;
   bool channel_open_ = true;
 
@@ -99,7 +103,8 @@ class Companion {
   std::unique_ptr<logging::RankStatusPage> page_;
   logging::RankStatus* status_ = nullptr;
   std::unique_ptr<Flusher> flusher_;
-  int released_file_ = -1;        // output/rank-<r>.released
+  std::unique_ptr<CheckpointRequests> requests_;  // rank 0
+  int released_file_ = -1;                        // output/rank-<r>.released
   bool released_synced_ = false;  // ranks on several nodes: the counters must survive ours
   bool released_failed_ = false;
   bool output_warned_ = false;

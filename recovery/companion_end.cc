@@ -20,6 +20,7 @@
 #include "logging/environment.h"
 #include "logging/log_error.h"
 #include "logging/payload_log_format.h"
+#include "recovery/checkpoint_request.h"
 
 namespace ftmpi::recovery {
 namespace {
@@ -269,6 +270,11 @@ void RemoveJobFiles(const CompanionFactsChecked& facts, const JobDescription& jo
     }
     rmdir(directory.c_str());
   }
+  for (const std::string& name : NamesIn(RequestDirectory(root))) {
+    // Answers stay for those that wait for them, who remove them.
+    if (RequestId(name)) Remove(RequestDirectory(root) + "/" + name);
+  }
+  rmdir(RequestDirectory(root).c_str());
   try {
     checkpoint::DeleteAllCheckpoints(logging::Environment::Posix(), root);
   } catch (const logging::LogError&) {

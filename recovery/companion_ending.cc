@@ -68,6 +68,7 @@ void Companion::End() {
   ReadChannel();
   TakeOutput(true);
   if (flusher_) flusher_->Finish();
+  if (requests_) requests_->End();
   if (!attached()) {
     PassOnToTheEnd(-1);
     Settle();

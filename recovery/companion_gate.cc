@@ -113,6 +113,8 @@ void OutputGate::StartAt(std::uint64_t start) {
   taken_ = start;
 }
 
+void OutputGate::ShowFirst(std::string_view bytes) { held_.Append(bytes, 0, false); }
+
 std::string_view OutputGate::SwallowFrom(std::string_view bytes) {
   const std::size_t here =
       static_cast<std::size_t>(std::min<std::uint64_t>(bytes.size(), swallow_left_));

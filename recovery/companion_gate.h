@@ -31,6 +31,11 @@ class OutputGate {
   // bytes it then prints from there on (and which are not compared: their beginning is not printed
   // again).
   void StartAt(std::uint64_t start);
+  // After Swallow: the rank had written these bytes before StartAt, and they were not shown.
+  void ShowFirst(std::string_view bytes);
+  // What is held back, and where in the stream it begins.
+  [[nodiscard]] std::string Held() const { return held_.Copy(); }
+  [[nodiscard]] std::uint64_t held_start() const { return released_; }
   // What is taken meanwhile is neither shown nor counted: a program that was started from
   // registered state writes again what it had written in front of its checkpoint.
   void BeginDropping() { dropping_ = true; }

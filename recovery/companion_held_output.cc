@@ -72,6 +72,29 @@ std::string_view HeldOutput::Front(std::uint64_t committable, std::size_t limit)
   return std::string_view(window_).substr(0, static_cast<std::size_t>(got));
 }
 
+std::string HeldOutput::Copy() const {
+  std::string all;
+  for (const Chunk& chunk : chunks_) {
+    if (chunk.offset == kInMemory) {
+      all += chunk.bytes;
+      continue;
+    }
+    const std::size_t begin = all.size();
+    all.resize(begin + chunk.length);
+    std::size_t done = 0;
+    while (done < chunk.length) {
+      const ssize_t got = pread(spill_, all.data() + begin + done, chunk.length - done,
+                                static_cast<off_t>(chunk.offset + done));
+      if (got < 0 && errno == EINTR) continue;
+      if (got <= 0)
+        throw std::runtime_error("output that was held back on disk can't be read again");
+      done += static_cast<std::size_t>(got);
+    }
+  }
+  all.erase(0, front_taken_);
+  return all;
+}
+
 void HeldOutput::Remove(std::size_t bytes) {
   while (bytes > 0) {
     Chunk& chunk = chunks_.front();

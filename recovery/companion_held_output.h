@@ -36,6 +36,9 @@ class HeldOutput {
   std::string_view Front(std::size_t limit) { return Front(UINT64_MAX, limit); }
   void Remove(std::size_t bytes);
 
+  // All of it, from the front. Throws std::runtime_error when what was spilled can't be read.
+  [[nodiscard]] std::string Copy() const;
+
   [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
   [[nodiscard]] bool empty() const { return bytes_ == 0; }
   // Whether the front chunk may go.

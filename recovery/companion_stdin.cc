@@ -1,6 +1,7 @@
 #include "recovery/companion_stdin.h"
 
 #include <fcntl.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -166,11 +167,33 @@ void StdinFeeder::CloseTo() {
   to_ = -1;
 }
 
-void StdinFeeder::Replay(const std::string& path, std::uint64_t job) {
+void StdinFeeder::Replay(const std::string& path, std::uint64_t job, std::uint64_t start) {
   log_.Open(path, job);
+  if (start > log_.length()) {
+    throw JobDirectoryError(path + " has " + std::to_string(log_.length()) + " bytes of input, " +
+                            std::to_string(start) +
+                            " were read before the checkpoint: use another checkpoint");
+  }
+  SkipLogged(start);
+  fed_ = start;
   if (log_.ended()) {
     end_read_ = true;
     CloseFrom();
+  }
+}
+
+// The first bytes of the log are not to be fed.
+void StdinFeeder::SkipLogged(std::uint64_t bytes) {
+  while (bytes > 0) {
+    const StdinLog::Piece piece = log_.pieces().front();
+    if (bytes < piece.length) {
+      window_ = log_.Read(piece.file_offset, static_cast<std::size_t>(piece.length));
+      window_fed_ = static_cast<std::size_t>(bytes);
+      log_.DropFrontPiece();
+      return;
+    }
+    log_.DropFrontPiece();
+    bytes -= piece.length;
   }
 }
 
@@ -182,18 +205,7 @@ void StdinFeeder::StartLog(const std::string& path, std::uint64_t job) {
   }
   if (end_read_) log_.Append({});
   // What was fed already is done; the rest is fed from the log.
-  std::size_t fed = early_fed_;
-  while (fed > 0) {
-    const std::size_t length = static_cast<std::size_t>(log_.pieces().front().length);
-    if (fed < length) {
-      window_ = log_.Read(log_.pieces().front().file_offset, length);
-      window_fed_ = fed;
-      log_.DropFrontPiece();
-      break;
-    }
-    log_.DropFrontPiece();
-    fed -= length;
-  }
+  SkipLogged(early_fed_);
   early_.clear();
   early_.shrink_to_fit();
 }
@@ -252,7 +264,14 @@ void StdinFeeder::Feed() {
       return;
     }
     (log_.is_open() ? window_fed_ : early_fed_) += static_cast<std::size_t>(written);
+    fed_ += static_cast<std::uint64_t>(written);
   }
+}
+
+std::uint64_t StdinFeeder::Taken() const {
+  int unread = 0;
+  if (to_ >= 0 && ioctl(to_, FIONREAD, &unread) != 0) unread = 0;
+  return fed_ - static_cast<std::uint64_t>(unread);
 }
 
 }  // namespace ftmpi::recovery

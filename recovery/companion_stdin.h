@@ -62,8 +62,9 @@ class StdinFeeder {
   StdinFeeder(const StdinFeeder&) = delete;
   StdinFeeder& operator=(const StdinFeeder&) = delete;
 
-  // A recovery: the log comes first.
-  void Replay(const std::string& path, std::uint64_t job);
+  // A recovery: the log comes first, from byte `start` on, which the rank's checkpoint has not.
+  // Throws JobDirectoryError, also for a log that is shorter.
+  void Replay(const std::string& path, std::uint64_t job, std::uint64_t start);
   // The job directory is known: from now on everything is logged. Does nothing after Replay.
   void StartLog(const std::string& path, std::uint64_t job);
 
@@ -71,6 +72,9 @@ class StdinFeeder {
   void Take();
   // Gives the rank what it takes.
   void Feed();
+  // Bytes of the input that the rank has taken, those before a recovery's start included. Asked
+  // while the rank reads nothing. Once the pipe is closed (to() < 0) also those that lie in it.
+  [[nodiscard]] std::uint64_t Taken() const;
 
   [[nodiscard]] int from() const { return from_; }
   [[nodiscard]] int to() const { return to_; }
@@ -80,11 +84,13 @@ class StdinFeeder {
  private:
   void CloseFrom();
   void CloseTo();
+  void SkipLogged(std::uint64_t bytes);
 
   int from_;
   int to_;
   StdinLog log_;
-  std::string early_;  // read before there was a log; all of it
+  std::uint64_t fed_ = 0;  // bytes that were put into the pipe, and those before the start
+  std::string early_;      // read before there was a log; all of it
   std::size_t early_fed_ = 0;
   bool end_read_ = false;  // the original's end was reached
   std::string window_;     // piece of the log that is being fed

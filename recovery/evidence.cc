@@ -105,6 +105,7 @@ void Apply(RankInventory* found, const JobDescription& job, RankFindings* findin
     }
   } else if (of_this_epoch && status.phase != logging::RankPhase::kStarting) {
     findings->started = true;
+    if (job.mode == "coordinated") return;  // there is none
     remarks->push_back(fmt::format("rank {} on {}: its event log of epoch {} is missing",
                                    findings->rank, findings->node, job.current_epoch()));
   }
@@ -128,6 +129,7 @@ logging::Mode ModeOf(const JobDescription& job) {
   if (job.mode == "pessimistic") return logging::Mode::kPessimistic;
   if (job.mode == "optimistic") return logging::Mode::kOptimistic;
   if (job.mode == "causal") return logging::Mode::kCausal;
+  if (job.mode == "coordinated") return logging::Mode::kCoordinated;
   throw RecoveryError(fmt::format(
       "the job ran with FT_MODE={}, which logs no messages: it can't be recovered by replay",
       job.mode));
@@ -217,6 +219,7 @@ Findings GatherEvidence(Environment* environment, const std::string& job_directo
     if (!each.started || (nobody_started && !each.end && (*evidence)[index].found.empty())) {
       each.own_log_survives = true;
     }
+    if (job.mode == "coordinated") each.own_log_survives = true;  // it has none to lose
     (*evidence)[index].own_log_survives = each.own_log_survives;
     if (each.own_log_survives) continue;
     units.insert(job.failure_unit == "rank" ? fmt::format("rank {}", index) : each.node);

@@ -72,7 +72,7 @@ Findings GatherEvidence(logging::Environment* environment, const std::string& jo
 // Path of a rank's replay log of an epoch.
 std::string ReplayLogPath(const std::string& job_directory, std::uint32_t epoch, int rank);
 
-// "pessimistic", ... Throws RecoveryError for a mode that can't be recovered by replay.
+// "pessimistic", ... Throws RecoveryError for a mode that can't be recovered.
 logging::Mode ModeOf(const JobDescription& job);
 
 }  // namespace ftmpi::recovery

@@ -16,6 +16,9 @@ inline constexpr std::uint64_t kReleasedMagic = 0x314c455254544d46;  // "FMTTREL
 inline constexpr std::uint64_t kProgressMagic = 0x31524752504d5446;  // "FTMPRGR1"
 inline constexpr std::uint64_t kStdinMagic = 0x314e494454534d46;     // "FMSTDIN1"
 
+inline constexpr std::uint64_t kRequestMagic = 0x3152514b434d5446;  // "FTMCKQR1"
+inline constexpr std::uint64_t kAnswerMagic = 0x3152414b434d5446;   // "FTMCKAR1"
+
 struct RecordHeader {
   std::uint64_t magic;
   std::uint32_t version;
@@ -57,6 +60,22 @@ struct ProgressLayout {
   std::uint64_t checksum;
 };
 static_assert(sizeof(ProgressLayout) == 56);
+
+struct RequestLayout {
+  RecordHeader header;
+  std::uint32_t wait;  // 1: the answer to the checkpoint is waited for
+  std::uint32_t reserved;
+  std::uint64_t checksum;
+};
+static_assert(sizeof(RequestLayout) == 40);
+
+struct AnswerLayout {
+  RecordHeader header;
+  std::uint32_t answer;  // RequestAnswer
+  std::uint32_t csn;
+  std::uint64_t checksum;
+};
+static_assert(sizeof(AnswerLayout) == 40);
 
 // stdin.log: a RecordHeader, then records of this header and `length` bytes. length 0: end of file.
 struct StdinRecordHeader {

@@ -33,6 +33,12 @@ int Run(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return application.exit(error) == 0 ? kYes : kUnknown;
   }
+  // The parser leaves all options that it does not know to the program, also those in front of it.
+  for (int n = 1; n < argc && command.front() != argv[n]; ++n) {
+    if (argv[n] == std::string("--json")) continue;
+    fmt::print(stderr, "mpi-ft-check: there is no option {}; see mpi-ft-check --help\n", argv[n]);
+    return kUnknown;
+  }
   const std::string path = ftmpi::recovery::FindProgram(command.front());
   if (path.empty() || access(path.c_str(), R_OK) != 0) {
     fmt::print(stderr,

@@ -321,6 +321,11 @@ Examination Examine(const CommandOptions& options) {
     NeedsForce(options, doubt,
                "--force recovers what is left, but its output may contradict what was shown");
   }
+  if (mode == logging::Mode::kCoordinated && !start.remarks.empty()) {
+    NeedsForce(options, "the last permanent checkpoint can't be used, and this mode logs nothing",
+               "--force goes back further, but what the job does then may contradict what was "
+               "shown");
+  }
   CheckSamePoint(options, examination);
   return examination;
 }

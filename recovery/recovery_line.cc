@@ -89,6 +89,11 @@ void StartFrom(const std::vector<std::uint64_t>& intervals, std::vector<RankEvid
 RecoveryLine FindRecoveryLine(const LineOptions& options, std::vector<RankEvidence> evidence) {
   RecoveryLine line;
   const std::size_t size = evidence.size();
+  if (options.mode == Mode::kCoordinated) {
+    // Nothing is replayed: everybody goes back to one checkpoint, or to the initial state.
+    line.ranks.resize(size);
+    return line;
+  }
   std::vector<Sequence> sequences(size);
   std::vector<std::uint64_t> reach(size);
   for (std::size_t rank = 0; rank < size; ++rank) {

@@ -61,7 +61,8 @@ struct RecoveryLine {
 // not.
 void StartFrom(const std::vector<std::uint64_t>& intervals, std::vector<RankEvidence>* evidence);
 
-// `evidence[r]` is of rank r; base determinants are moved from.
+// `evidence[r]` is of rank r; base determinants are moved from. In coordinated mode the line is the
+// initial state; which checkpoint takes its place is chosen later (checkpoint_choice.h).
 RecoveryLine FindRecoveryLine(const LineOptions& options, std::vector<RankEvidence> evidence);
 
 }  // namespace ftmpi::recovery

@@ -218,6 +218,7 @@ void CommitPlan(logging::Environment* environment, const std::string& job_direct
     log.checkpoint_stdout = each.checkpoint_stdout;
     log.checkpoint_stderr = each.checkpoint_stderr;
     log.registered = each.registered;
+    log.checkpoint_stdin = each.checkpoint_stdin;
     log.determinants = line.ranks[index].determinants;
     logging::WriteReplayLog(
         environment, logging::JoinPath(temporary, logging::ReplayLogFileName(each.rank)), log);

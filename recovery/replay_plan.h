@@ -34,6 +34,7 @@ struct PlanRank {
   std::uint64_t checkpoint_stdout = 0;
   std::uint64_t checkpoint_stderr = 0;
   bool registered = false;  // it is of registered state
+  std::uint64_t checkpoint_stdin = 0;
 };
 
 struct ReplayPlan {

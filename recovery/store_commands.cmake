@@ -14,4 +14,14 @@ foreach(command ls verify)
   target_link_libraries(mpi-ft-${command} PRIVATE ftmpi_store_listing)
   install(FILES man/mpi-ft-${command}.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
 endforeach()
-install(TARGETS mpi-ft-ls mpi-ft-verify RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+
+# mpi-ft-checkpoint: asks a running job for a checkpoint.
+add_library(ftmpi_checkpoint_command STATIC checkpoint_command.cc)
+target_link_libraries(ftmpi_checkpoint_command
+  PUBLIC ftmpi_flags ftmpi_job_directory ftmpi_logging
+  PRIVATE fmt::fmt nlohmann_json::nlohmann_json CLI11::CLI11)
+target_compile_definitions(ftmpi_checkpoint_command PRIVATE FTMPI_VERSION="${PROJECT_VERSION}")
+add_executable(mpi-ft-checkpoint mpi_ft_checkpoint.cc)
+target_link_libraries(mpi-ft-checkpoint PRIVATE ftmpi_checkpoint_command)
+install(FILES man/mpi-ft-checkpoint.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
+install(TARGETS mpi-ft-checkpoint mpi-ft-ls mpi-ft-verify RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})

@@ -13,6 +13,7 @@
 #include "checkpoint/image/capture_heap.h"
 #include "checkpoint/image/export.h"
 #include "checkpoint/image/library_scope.h"
+#include "checkpoint/image/placed_blocks.h"
 #include "checkpoint/image/process_role.h"
 
 // NOLINTBEGIN(bugprone-reserved-identifier)
@@ -44,6 +45,19 @@ void* AllocateAligned(size_t alignment, size_t size) {
   return OrOutOfMemory(power < alignment ? nullptr : arena::AllocateAligned(size, power));
 }
 
+// In a library's name.
+void* AllocateOutside(size_t size, bool zeroed) {
+  placed::Placement* placement = placed::t_placement;
+  if (__builtin_expect(placement != nullptr && InLibrary(), 0)) {
+    void* block = placement->Take(size);
+    if (block != nullptr) return zeroed ? memset(block, 0, size) : block;
+    block = zeroed ? __libc_calloc(1, size) : __libc_malloc(size);
+    placement->Note(block, size);
+    return block;
+  }
+  return zeroed ? __libc_calloc(1, size) : __libc_malloc(size);
+}
+
 size_t LibcUsableSize(void* block) {
   using Function = size_t (*)(void*);
   static const auto function = reinterpret_cast<Function>(dlsym(RTLD_NEXT, "malloc_usable_size"));
@@ -58,7 +72,7 @@ using namespace ftmpi::image;  // NOLINT(google-build-using-namespace)
 FTMPI_INTERPOSE void* malloc(size_t size) {
   if (__builtin_expect(g_memory_is_libcs, 1)) return __libc_malloc(size);
   if (capture_heap::Started()) return OrOutOfMemory(capture_heap::Allocate(size, 16));
-  if (!ToArena()) return __libc_malloc(size);
+  if (!ToArena()) return AllocateOutside(size, false);
   return OrOutOfMemory(arena::Allocate(size));
 }
 
@@ -70,7 +84,7 @@ FTMPI_INTERPOSE void* calloc(size_t count, size_t size) {
     return nullptr;
   }
   if (capture_heap::Started()) return OrOutOfMemory(capture_heap::Allocate(bytes, 16));
-  if (!ToArena()) return __libc_calloc(count, size);
+  if (!ToArena()) return AllocateOutside(bytes, true);
   return OrOutOfMemory(arena::AllocateZeroed(bytes));
 }
 
@@ -83,6 +97,8 @@ FTMPI_INTERPOSE void free(void* block) {
   const int error = errno;
   if (InArena(block)) {
     arena::Free(block);
+  } else if (__builtin_expect(placed::Owns(block), 0)) {
+    placed::Release(block);
   } else {
     __libc_free(block);
   }
@@ -92,6 +108,7 @@ FTMPI_INTERPOSE void free(void* block) {
 FTMPI_INTERPOSE size_t malloc_usable_size(void* block) {
   if (block == nullptr) return 0;
   if (capture_heap::Owns(block)) return capture_heap::Size(block);
+  if (placed::Owns(block)) return placed::kBlock;
   return InArena(block) ? arena::UsableSize(block) : LibcUsableSize(block);
 }
 
@@ -109,6 +126,13 @@ FTMPI_INTERPOSE void* realloc(void* block, size_t size) {
   }
   // A block stays with whom it belongs to, whoever makes it grow.
   if (InArena(block)) return OrOutOfMemory(arena::Reallocate(block, size));
+  if (placed::Owns(block)) {
+    void* copy = __libc_malloc(size);
+    if (copy == nullptr) return nullptr;
+    memcpy(copy, block, std::min(size, placed::kBlock));
+    placed::Release(block);
+    return copy;
+  }
   return __libc_realloc(block, size);
 }
 

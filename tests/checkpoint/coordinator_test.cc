@@ -321,6 +321,19 @@ TEST(CoordinatorTest, ARequestDuringACheckpointMeansTheNext) {
   EXPECT_EQ(net[0].csn(), 2u);
 }
 
+// Rank 1 has not made its cut: the checkpoint under way will hold what it has done.
+TEST(CoordinatorTest, RanksThatAskAtOnceGetOneCheckpoint) {
+  CoordinationNetwork net(2, WithAck());
+  net.Start();
+  net[1].Request(Reason::kRequest);
+  net.Move();
+  EXPECT_EQ(net[1].csn(), 1u);
+  net.Tick(10);
+  net.Move();
+  EXPECT_EQ(net[0].csn(), 1u);
+  EXPECT_EQ(net.At(0).outcomes.size(), 1u);
+}
+
 TEST(CoordinatorTest, AnnouncedCommit) {
   CoordinationNetwork net(3, WithAck());
   net[0].AnnounceCommit();

@@ -67,6 +67,9 @@ set_tests_properties(image.mpi PROPERTIES TIMEOUT 200 RUN_SERIAL TRUE)
 ftmpi_unit_test(page_tracker_test ${_image}/page_tracker_test.cc
                 ${CMAKE_SOURCE_DIR}/checkpoint/image/page_tracker.cc)
 
+ftmpi_unit_test(placed_blocks_test ${_image}/placed_blocks_test.cc
+                ${CMAKE_SOURCE_DIR}/checkpoint/image/placed_blocks.cc)
+
 # What can't be imaged, and what is said then.
 foreach(_program refused own_malloc)
   add_executable(image_${_program} ${_image}/programs/${_program}.c)

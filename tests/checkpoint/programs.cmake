@@ -67,6 +67,8 @@ set_target_properties(recovery_exclude PROPERTIES RUNTIME_OUTPUT_DIRECTORY
 add_test(NAME recovery.exclude
          COMMAND ${_recovery_test} --linked --smaller 20000000 $<TARGET_FILE:recovery_exclude>)
 list(APPEND _more recovery.exclude)
+# The test uses the commands.
+add_dependencies(recovery_exclude mpi-ft-recover mpi-ft-companion mpi-ft-checkpoint-server)
 
 # A file that was changed, or deleted, between failure and recovery is named.
 add_test(NAME recovery.file_deleted

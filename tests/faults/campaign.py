@@ -55,6 +55,7 @@ PROGRAMS = {p.name: p for p in (
     Program("heat2d", 4, ["--size", 400, "--steps", 3000, "--print-every", 50],
             ["--size", 200, "--steps", 1500, "--print-every", 50], "same"),
     Program("farm", 4, ["--tasks", 400, "--work", 1000000], ["--tasks", 150, "--work", 600000], "trace"),
+    Program("in_transit", 3, [], [], "same"),
     Program("event_wildcard", 4, [400, 300000], [200, 100000], "trace"),
     Program("event_waitany", 4, [400, 300000], [200, 100000], "trace"),
     Program("event_iprobe", 4, [600, 300000], [300, 100000], "trace"),
@@ -62,6 +63,7 @@ PROGRAMS = {p.name: p for p in (
     Program("event_cancel", 3, [600, 300000], [300, 100000], "trace"),
     Program("event_collectives", 4, [300, 300000], [150, 100000], "trace"),
     Program("event_stdin", 3, [1, 1000000], [1, 300000], "trace", stdin_lines=300),
+    Program("event_objects", 3, [200, 3000000], [80, 1000000], "same"),
     Program("event_print", 4, [300, 300000], [100, 100000], "per rank"),
 )}
 SHORT = (("heat2d", "pessimistic", "one"), ("gauss", "causal", "rank0"), ("nqueens", "optimistic", "one"),
@@ -144,6 +146,8 @@ class Campaign:
             exports["FT_FAILURE_UNIT"] = self.options.failure_unit
         if mode and self.options.checkpoints:
             exports |= {"FT_STATE": "image", "FT_CKPT_INTERVAL": str(self.options.checkpoints)}
+        if mode:
+            exports |= dict(setting.split("=", 1) for setting in self.options.set)
         command = mpi_jobs.mpirun(
             program.np, self.build.program(program.name), self.arguments(program), mode, self.build.library, exports)
         stdin = None
@@ -290,6 +294,8 @@ def main():
     parser.add_argument("--failure-unit", choices=("node", "rank"))
     parser.add_argument("--checkpoints", type=float, metavar="SECONDS",
                         help="process images, a checkpoint every so many seconds")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE",
+                        help="a further variable for the protected runs, such as FT_CKPT_TRANSIT=ack")
     parser.add_argument("--timeout", type=float, default=120.0, help="seconds for one incarnation")
     return Campaign(parser.parse_args()).run()
 

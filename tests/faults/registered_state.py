@@ -23,7 +23,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 import mpi_jobs  # noqa: E402
 
 NP = 3
-ARGUMENTS = ["--cells", "40000", "--steps", "2500", "--print-every", "100"]
+ARGUMENTS = ["--cells", "40000", "--steps", "6000", "--print-every", "100"]
 TIMEOUT = 60
 
 

@@ -30,6 +30,7 @@ class ReplayLogTest : public ::testing::Test {
     log.checkpoint_interval = count / 2;
     log.checkpoint_stdout = 900;
     log.checkpoint_stderr = 1900;
+    log.checkpoint_stdin = 70;
     for (std::uint64_t i = 1; i <= count; ++i) {
       Determinant determinant;
       determinant.rank = 5;
@@ -56,6 +57,7 @@ class ReplayLogTest : public ::testing::Test {
     EXPECT_EQ(a.checkpoint_interval, b.checkpoint_interval);
     EXPECT_EQ(a.checkpoint_stdout, b.checkpoint_stdout);
     EXPECT_EQ(a.checkpoint_stderr, b.checkpoint_stderr);
+    EXPECT_EQ(a.checkpoint_stdin, b.checkpoint_stdin);
     EXPECT_EQ(a.determinants, b.determinants);
   }
 
@@ -71,7 +73,7 @@ TEST_F(ReplayLogTest, RoundTrip) {
     log.payload_log_survives = count != 1;
     WriteReplayLog(environment_, path_, log);
     ExpectSame(ReadReplayLog(environment_, path_), log);
-    EXPECT_EQ(ReadBytes(path_).size(), 120 + 40 * count + 8);
+    EXPECT_EQ(ReadBytes(path_).size(), 128 + 40 * count + 8);
   }
   EXPECT_THAT(directory_.Names(), ElementsAre("rank-5.replay"));
 }

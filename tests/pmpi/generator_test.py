@@ -52,6 +52,16 @@ class Generator(unittest.TestCase):
             self.assertEqual(code, 1, handle)
             self.assertIn("MPI_Type_new", messages)
 
+    def test_what_makes_an_object_is_told_to_keep_it(self):
+        code, messages, text = generate(
+            "OMPI_DECLSPEC int MPI_Type_dup(MPI_Datatype type, MPI_Datatype *newtype);\n")
+        self.assertEqual(code, 0, messages)
+        self.assertIn("objects::Make(newtype, [&] { return PMPI_Type_dup(type, newtype); })",
+                      " ".join(text.split()))
+        code, messages, _ = generate("OMPI_DECLSPEC int MPI_Type_dup(MPI_Datatype *newtype, int x);\n")
+        self.assertEqual(code, 1)
+        self.assertIn("takes no handle that is kept", messages)
+
     def test_request_of_a_window_is_wrapped(self):
         code, messages, text = generate(
             "OMPI_DECLSPEC int MPI_Rput(const void *x, MPI_Win win, MPI_Request *request);\n")

@@ -160,6 +160,13 @@ void Step(const std::string& name, const std::string& value) {
     LogEvents(count);
   } else if (name == "stable") {
     while (status->stable.load() < count) poll(nullptr, 0, 1);
+  } else if (name == "checkpoints") {  // 1: it takes checkpoints, 2: none
+    status->checkpoint_service.store(static_cast<ftmpi::logging::CheckpointService>(number));
+  } else if (name == "answer") {  // the next request, with this CSN
+    const std::uint64_t answered = status->checkpoint_answered.load();
+    while (status->checkpoint_requested.load() == answered) poll(nullptr, 0, 1);
+    status->checkpoint_answer.store(static_cast<std::uint32_t>(number));
+    status->checkpoint_answered.store(status->checkpoint_requested.load());
   } else if (name == "finalize") {
     ftmpi::CompanionFinalized();
   } else if (name == "abort") {

@@ -340,9 +340,9 @@ TEST_F(RecoverCommandTest, DamagedEventLogOfASurvivorIsALoss) {
 }
 
 TEST_F(RecoverCommandTest, ModeThatLogsNothing) {
-  failed_.job.mode = "coordinated";
+  failed_.job.mode = "off";
   failed_.Write();
-  ExpectRefusal({"coordinated"});
+  ExpectRefusal({"off"});
 }
 
 TEST_F(RecoverCommandTest, DirectoryThatWasBeingRemoved) {

@@ -1,0 +1,126 @@
+#include "pmpi/checkpoint_settings.h"
+
+#include <charconv>
+#include <csignal>
+#include <cstdlib>
+
+namespace ftmpi {
+namespace {
+
+using checkpoint::MtvStrategy;
+using checkpoint::Transit;
+
+std::string Value(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? std::string() : std::string(value);
+}
+
+bool Complain(std::string* error, const char* name, const std::string& value, const char* allowed) {
+  *error = std::string(name) + "=" + value + " is not valid: " + allowed;
+  return false;
+}
+
+// Seconds, with a fraction or without, as nanoseconds.
+bool ParseSeconds(const std::string& value, std::uint64_t* nanoseconds) {
+  double seconds = 0;
+  auto [rest, code] = std::from_chars(value.data(), value.data() + value.size(), seconds);
+  constexpr double kMost = 1e9;
+  if (code != std::errc() || rest != value.data() + value.size() || !(seconds >= 0) ||
+      seconds > kMost) {
+    return false;
+  }
+  *nanoseconds = static_cast<std::uint64_t>(seconds * 1e9);
+  return true;
+}
+
+bool ReadInterval(CheckpointSettings* settings, std::string* error) {
+  if (const std::string value = Value("FT_MTBF"); !value.empty()) {
+    if (!ParseSeconds(value, &settings->mtbf) || settings->mtbf == 0) {
+      return Complain(error, "FT_MTBF", value,
+                      "use the seconds between two failures of the whole job, more than 0");
+    }
+  }
+  const std::string value = Value("FT_CKPT_INTERVAL");
+  if (value.empty()) return true;
+  if (value == "auto") {
+    if (settings->mtbf == 0) {
+      *error =
+          "FT_CKPT_INTERVAL=auto needs FT_MTBF: set it to the mean seconds between two failures of "
+          "the whole job";
+      return false;
+    }
+    settings->automatic = true;
+    return true;
+  }
+  if (!ParseSeconds(value, &settings->interval))
+    return Complain(error, "FT_CKPT_INTERVAL", value, "use seconds, such as 30 or 0.5, or auto");
+  return true;
+}
+
+bool ReadSignal(CheckpointSettings* settings, std::string* error) {
+  const std::string value = Value("FT_CKPT_SIGNAL");
+  if (value.empty()) return true;
+  if (value == "USR1" || value == "SIGUSR1") {
+    settings->signal = SIGUSR1;
+  } else if (value == "USR2" || value == "SIGUSR2") {
+    settings->signal = SIGUSR2;
+  } else {
+    return Complain(error, "FT_CKPT_SIGNAL", value,
+                    "use USR1 or USR2, which mpirun passes on to the ranks");
+  }
+  return true;
+}
+
+bool ReadProtocol(CheckpointSettings* settings, std::string* error) {
+  const std::string transit = Value("FT_CKPT_TRANSIT");
+  if (transit == "ack") {
+    settings->transit = Transit::kAck;
+  } else if (!transit.empty() && transit != "mtv") {
+    return Complain(error, "FT_CKPT_TRANSIT", transit, "use mtv or ack");
+  }
+  const std::string strategy = Value("FT_MTV_STRATEGY");
+  if (strategy.empty()) return true;
+  if (strategy == "optimistic") {
+    settings->strategy = MtvStrategy::kOptimistic;
+  } else if (strategy != "pessimistic") {
+    return Complain(error, "FT_MTV_STRATEGY", strategy, "use pessimistic or optimistic");
+  }
+  if (settings->transit == Transit::kAck) {
+    return Complain(error, "FT_MTV_STRATEGY", strategy,
+                    "with FT_CKPT_TRANSIT=ack there are no message transit vectors; leave it out");
+  }
+  return true;
+}
+
+}  // namespace
+
+bool ReadCheckpointSettings(CheckpointSettings* settings, std::string* error) {
+  if (!ReadInterval(settings, error)) return false;
+  if (const std::string value = Value("FT_CKPT_TIMEOUT"); !value.empty()) {
+    if (!ParseSeconds(value, &settings->timeout) || settings->timeout == 0)
+      return Complain(error, "FT_CKPT_TIMEOUT", value, "use seconds, more than 0");
+  }
+  if (const std::string value = Value("FT_CKPT_EVERY"); !value.empty()) {
+    auto [rest, code] = std::from_chars(value.data(), value.data() + value.size(), settings->every);
+    if (code != std::errc() || rest != value.data() + value.size() || settings->every == 0) {
+      return Complain(error, "FT_CKPT_EVERY", value,
+                      "use a number of messages that a rank sends, at least 1");
+    }
+  }
+  return ReadSignal(settings, error) && ReadProtocol(settings, error);
+}
+
+std::string AgreedCheckpointValues(const CheckpointSettings& settings) {
+  std::string text = " FT_CKPT_INTERVAL=";
+  text += settings.automatic ? "auto" : std::to_string(settings.interval) + "ns";
+  text += " FT_CKPT_TIMEOUT=" + std::to_string(settings.timeout) + "ns";
+  text += " FT_MTBF=" + std::to_string(settings.mtbf) + "ns";
+  text += " FT_CKPT_EVERY=" + std::to_string(settings.every);
+  text += " FT_CKPT_SIGNAL=" + std::to_string(settings.signal);
+  text += settings.transit == Transit::kMtv ? " FT_CKPT_TRANSIT=mtv" : " FT_CKPT_TRANSIT=ack";
+  text += settings.strategy == MtvStrategy::kPessimistic ? " FT_MTV_STRATEGY=pessimistic"
+                                                         : " FT_MTV_STRATEGY=optimistic";
+  return text;
+}
+
+}  // namespace ftmpi

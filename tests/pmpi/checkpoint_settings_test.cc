@@ -1,0 +1,112 @@
+// The FT_CKPT_* variables: what is taken, and what is refused by name.
+#include "pmpi/checkpoint_settings.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <map>
+#include <string>
+
+namespace ftmpi {
+namespace {
+
+using checkpoint::MtvStrategy;
+using checkpoint::Transit;
+using testing::AllOf;
+using testing::HasSubstr;
+
+using Variables = std::map<std::string, std::string>;
+
+class CheckpointSettingsTest : public testing::Test {
+ protected:
+  ~CheckpointSettingsTest() override { Clear(); }
+  static void Clear() {
+    for (const char* name : {"FT_CKPT_INTERVAL", "FT_MTBF", "FT_CKPT_EVERY", "FT_CKPT_SIGNAL",
+                             "FT_CKPT_TIMEOUT", "FT_CKPT_TRANSIT", "FT_MTV_STRATEGY"}) {
+      unsetenv(name);
+    }
+  }
+  static void Set(const Variables& variables) {
+    Clear();
+    for (const auto& [name, value] : variables) setenv(name.c_str(), value.c_str(), 1);
+  }
+  static CheckpointSettings Read(const Variables& variables) {
+    Set(variables);
+    CheckpointSettings settings;
+    std::string error;
+    EXPECT_TRUE(ReadCheckpointSettings(&settings, &error)) << error;
+    return settings;
+  }
+  static std::string Refusal(const Variables& variables) {
+    Set(variables);
+    CheckpointSettings settings;
+    std::string error;
+    EXPECT_FALSE(ReadCheckpointSettings(&settings, &error));
+    return error;
+  }
+};
+
+TEST_F(CheckpointSettingsTest, NothingIsSet) {
+  const CheckpointSettings settings = Read({});
+  EXPECT_EQ(settings.interval, 0U);
+  EXPECT_FALSE(settings.automatic);
+  EXPECT_EQ(settings.every, 0U);
+  EXPECT_EQ(settings.signal, 0);
+  EXPECT_EQ(settings.timeout, 60'000'000'000U);
+  EXPECT_EQ(settings.transit, Transit::kMtv);
+  EXPECT_EQ(settings.strategy, MtvStrategy::kPessimistic);
+}
+
+TEST_F(CheckpointSettingsTest, Triggers) {
+  EXPECT_EQ(Read({{"FT_CKPT_INTERVAL", "0.5"}}).interval, 500'000'000U);
+  const CheckpointSettings automatic = Read({{"FT_CKPT_INTERVAL", "auto"}, {"FT_MTBF", "3600"}});
+  EXPECT_TRUE(automatic.automatic);
+  EXPECT_EQ(automatic.interval, 0U);
+  EXPECT_EQ(automatic.mtbf, 3'600'000'000'000U);
+  EXPECT_EQ(Read({{"FT_CKPT_EVERY", "5000"}}).every, 5000U);
+  EXPECT_EQ(Read({{"FT_CKPT_SIGNAL", "USR1"}}).signal, SIGUSR1);
+  EXPECT_EQ(Read({{"FT_CKPT_SIGNAL", "SIGUSR2"}}).signal, SIGUSR2);
+  EXPECT_EQ(Read({{"FT_CKPT_TIMEOUT", "3"}}).timeout, 3'000'000'000U);
+}
+
+TEST_F(CheckpointSettingsTest, Protocols) {
+  EXPECT_EQ(Read({{"FT_CKPT_TRANSIT", "ack"}}).transit, Transit::kAck);
+  EXPECT_EQ(Read({{"FT_CKPT_TRANSIT", "mtv"}}).transit, Transit::kMtv);
+  EXPECT_EQ(Read({{"FT_MTV_STRATEGY", "optimistic"}}).strategy, MtvStrategy::kOptimistic);
+  EXPECT_EQ(Read({{"FT_CKPT_TRANSIT", "mtv"}, {"FT_MTV_STRATEGY", "pessimistic"}}).strategy,
+            MtvStrategy::kPessimistic);
+}
+
+TEST_F(CheckpointSettingsTest, WrongValuesAreNamed) {
+  const Variables wrong = {
+      {"FT_CKPT_INTERVAL", "soon"},  {"FT_CKPT_EVERY", "0"}, {"FT_CKPT_SIGNAL", "KILL"},
+      {"FT_CKPT_TIMEOUT", "0"},      {"FT_MTBF", "-3"},      {"FT_CKPT_TRANSIT", "magic"},
+      {"FT_MTV_STRATEGY", "hopeful"}};
+  for (const auto& [name, value] : wrong) {
+    EXPECT_THAT(Refusal({{name, value}}), AllOf(HasSubstr(name), HasSubstr(value)));
+  }
+  EXPECT_THAT(Refusal({{"FT_CKPT_EVERY", "12x"}}), HasSubstr("12x"));
+  EXPECT_THAT(Refusal({{"FT_CKPT_INTERVAL", "-1"}}), HasSubstr("FT_CKPT_INTERVAL"));
+}
+
+TEST_F(CheckpointSettingsTest, ContradictionsAreRefused) {
+  EXPECT_THAT(Refusal({{"FT_CKPT_INTERVAL", "auto"}}), HasSubstr("FT_MTBF"));
+  EXPECT_THAT(Refusal({{"FT_CKPT_TRANSIT", "ack"}, {"FT_MTV_STRATEGY", "optimistic"}}),
+              HasSubstr("FT_MTV_STRATEGY"));
+}
+
+TEST_F(CheckpointSettingsTest, EachValueIsAgreedUpon) {
+  const std::string plain = AgreedCheckpointValues(Read({}));
+  for (const Variables& different :
+       {Variables{{"FT_CKPT_INTERVAL", "2"}}, Variables{{"FT_CKPT_EVERY", "7"}},
+        Variables{{"FT_CKPT_SIGNAL", "USR1"}}, Variables{{"FT_CKPT_TRANSIT", "ack"}},
+        Variables{{"FT_MTV_STRATEGY", "optimistic"}}, Variables{{"FT_CKPT_TIMEOUT", "2"}},
+        Variables{{"FT_MTBF", "10"}}}) {
+    EXPECT_NE(AgreedCheckpointValues(Read(different)), plain) << different.begin()->first;
+  }
+}
+
+}  // namespace
+}  // namespace ftmpi
