@@ -14,7 +14,7 @@ namespace ftmpi::logging {
 enum class EventKind : std::uint8_t {
   kDelivery = 1,  // a wildcard receive was matched: ordinal = which wildcard receive of the rank
                   // (from 1, in posting order), source = world rank, value = the message's SSN
-  kPoll = 2,  // a polling call (Test*, Waitany, Waitsome, Iprobe, Improbe, Request_get_status,
+  kPoll = 2,      // a polling call (Test*, Waitany, Waitsome, Iprobe, Improbe, Request_get_status,
               // Test_cancelled ...) said yes: ordinal = which polling call of the rank (from 1),
               // detail = index or count that it answered, source and value = what a wildcard
               // probe found (source world rank, SSN), else -1 and 0

@@ -339,12 +339,6 @@ TEST_F(RecoverCommandTest, DamagedEventLogOfASurvivorIsALoss) {
   EXPECT_EQ(nlohmann::json::parse(result.output)["ranks"][0]["interval"], 1);
 }
 
-TEST_F(RecoverCommandTest, ModeThatLogsNothing) {
-  failed_.job.mode = "off";
-  failed_.Write();
-  ExpectRefusal({"off"});
-}
-
 TEST_F(RecoverCommandTest, DirectoryThatWasBeingRemoved) {
   std::filesystem::remove_all(EpochDirectory(failed_.directory(), 0));
   ExpectRefusal({"epoch-0", "is missing"});

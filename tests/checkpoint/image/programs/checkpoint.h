@@ -13,7 +13,8 @@ extern "C"
     if (checkpoint_here) checkpoint_here(); \
   } while (0)
 
-/* As a part of an MPI program (../../programs/mpi_main.c) main() has another name, and C's linkage. */
+/* As a part of an MPI program (../../programs/mpi_main.c) main() has another name, and C's linkage.
+ */
 #if defined(__cplusplus) && defined(FTMPI_MPI_MAIN)
 extern "C" int program_main();
 #endif
