@@ -42,7 +42,9 @@ class KilledJob:
         self.program = dataclasses.replace(PROGRAMS[name], arguments=LONGER.get(name, PROGRAMS[name].arguments))
         self.scratch = mpi_jobs.Scratch("store")
         self.reference = self.bare()
-        exports = {**self.scratch.variables(), "FT_STATE": "image", "FT_CKPT_INTERVAL": str(interval),
+        # So short that the program does not end before, however fast the machine is.
+        interval = min(interval, self.reference.seconds / (4 * (checkpoints + 1)))
+        exports = {**self.scratch.variables(), "FT_STATE": "image", "FT_CKPT_INTERVAL": f"{interval:.3f}",
                    **(variables or {})}
         self.exports = exports
         libraries = ":".join(map(str, [build.library, *preload]))
