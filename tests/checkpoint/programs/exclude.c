@@ -20,9 +20,10 @@ static unsigned long sum(const unsigned long* numbers, int count) {
 int main(void) {
   unsigned long* dead = malloc(kNumbers * sizeof *dead);
   unsigned long* kept = malloc(1000 * sizeof *kept);
+  /* Before it is written: a checkpoint may fall into this call. */
+  FT_Exclude(dead, kNumbers * sizeof *dead);
   fill(dead, 1);
   for (int i = 0; i < 1000; ++i) kept[i] = dead[i * 7];
-  FT_Exclude(dead, kNumbers * sizeof *dead);
   CHECKPOINT();
   printf("kept %lu\n", sum(kept, 1000));
   fill(dead, kept[5]);
