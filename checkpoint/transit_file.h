@@ -4,7 +4,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -33,7 +32,7 @@ struct TransitOwner {
 
 std::string TransitFileName(std::int32_t rank);
 
-// What EncodeTransit puts behind the header for one message.
+// Adds one message to the records of a file.
 void AppendTransitMessage(const TransitMessage& message, std::vector<std::byte>* records);
 // Replaces the file; durable when it returns. Throws LogError.
 void WriteTransitFile(logging::Environment* environment, const std::string& path,

@@ -482,4 +482,19 @@ void RemoveQuietly(Environment* environment, const std::string& path) noexcept {
   }
 }
 
+void ReplaceLoosely(Environment* environment, const std::string& path,
+                    std::span<const std::byte> content) {
+  const std::string temporary = path + ".new";
+  if (environment->Exists(temporary)) environment->Remove(temporary);
+  try {
+    const std::unique_ptr<WritableFile> file = environment->CreateWritable(temporary);
+    file->Append(content);
+    file->Close();
+    environment->Rename(temporary, path);
+  } catch (const LogError&) {
+    RemoveQuietly(environment, temporary);
+    throw;
+  }
+}
+
 }  // namespace ftmpi::logging

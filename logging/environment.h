@@ -141,5 +141,9 @@ std::string DirectoryOf(const std::string& path);
 
 // What a caller does about an exception while it cleans up: nothing more can be done.
 void RemoveQuietly(Environment* environment, const std::string& path) noexcept;
+// Replaces the file at once, but not durably: for what lies in shared memory. Throws LogError; the
+// file is then as it was.
+void ReplaceLoosely(Environment* environment, const std::string& path,
+                    std::span<const std::byte> content);
 
 }  // namespace ftmpi::logging

@@ -50,18 +50,7 @@ void WriteEventLogTrim(Environment* environment, const std::string& log_path, st
                        const EventLogTrim& trim) {
   TrimFile content{kTrimMagic, trim.records, trim.interval, trim.csn, 0};
   content.checksum = ChecksumOf(content, seed);
-  const std::string path = EventLogTrimPath(log_path);
-  const std::string temporary = path + ".new";
-  if (environment->Exists(temporary)) environment->Remove(temporary);
-  try {
-    const std::unique_ptr<WritableFile> file = environment->CreateWritable(temporary);
-    file->Append(std::as_bytes(std::span(&content, 1)));
-    file->Close();
-    environment->Rename(temporary, path);
-  } catch (const LogError&) {
-    RemoveQuietly(environment, temporary);
-    throw;
-  }
+  ReplaceLoosely(environment, EventLogTrimPath(log_path), std::as_bytes(std::span(&content, 1)));
 }
 
 }  // namespace ftmpi::logging

@@ -95,18 +95,7 @@ void WritePayloadLogBase(Environment* environment, const std::string& directory,
   const std::uint64_t checksum = XXH3_64bits(content.data(), at);
   std::memcpy(content.data() + at, &checksum, sizeof(checksum));
 
-  const std::string path = JoinPath(directory, PayloadLogBaseFileName(owner.rank));
-  const std::string temporary = path + ".new";
-  if (environment->Exists(temporary)) environment->Remove(temporary);
-  try {
-    const std::unique_ptr<WritableFile> file = environment->CreateWritable(temporary);
-    file->Append(content);
-    file->Close();
-    environment->Rename(temporary, path);
-  } catch (const LogError&) {
-    RemoveQuietly(environment, temporary);
-    throw;
-  }
+  ReplaceLoosely(environment, JoinPath(directory, PayloadLogBaseFileName(owner.rank)), content);
 }
 
 void RemovePayloadLogBase(Environment* environment, const std::string& directory, int rank) {

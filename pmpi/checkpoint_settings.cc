@@ -2,23 +2,14 @@
 
 #include <charconv>
 #include <csignal>
-#include <cstdlib>
+
+#include "pmpi/environment_value.h"
 
 namespace ftmpi {
 namespace {
 
 using checkpoint::MtvStrategy;
 using checkpoint::Transit;
-
-std::string Value(const char* name) {
-  const char* value = std::getenv(name);
-  return value == nullptr ? std::string() : std::string(value);
-}
-
-bool Complain(std::string* error, const char* name, const std::string& value, const char* allowed) {
-  *error = std::string(name) + "=" + value + " is not valid: " + allowed;
-  return false;
-}
 
 // Seconds, with a fraction or without, as nanoseconds.
 bool ParseSeconds(const std::string& value, std::uint64_t* nanoseconds) {
@@ -34,13 +25,13 @@ bool ParseSeconds(const std::string& value, std::uint64_t* nanoseconds) {
 }
 
 bool ReadInterval(CheckpointSettings* settings, std::string* error) {
-  if (const std::string value = Value("FT_MTBF"); !value.empty()) {
+  if (const std::string value = EnvironmentValue("FT_MTBF"); !value.empty()) {
     if (!ParseSeconds(value, &settings->mtbf) || settings->mtbf == 0) {
       return Complain(error, "FT_MTBF", value,
                       "use the seconds between two failures of the whole job, more than 0");
     }
   }
-  const std::string value = Value("FT_CKPT_INTERVAL");
+  const std::string value = EnvironmentValue("FT_CKPT_INTERVAL");
   if (value.empty()) return true;
   if (value == "auto") {
     if (settings->mtbf == 0) {
@@ -58,7 +49,7 @@ bool ReadInterval(CheckpointSettings* settings, std::string* error) {
 }
 
 bool ReadSignal(CheckpointSettings* settings, std::string* error) {
-  const std::string value = Value("FT_CKPT_SIGNAL");
+  const std::string value = EnvironmentValue("FT_CKPT_SIGNAL");
   if (value.empty()) return true;
   if (value == "USR1" || value == "SIGUSR1") {
     settings->signal = SIGUSR1;
@@ -72,13 +63,13 @@ bool ReadSignal(CheckpointSettings* settings, std::string* error) {
 }
 
 bool ReadProtocol(CheckpointSettings* settings, std::string* error) {
-  const std::string transit = Value("FT_CKPT_TRANSIT");
+  const std::string transit = EnvironmentValue("FT_CKPT_TRANSIT");
   if (transit == "ack") {
     settings->transit = Transit::kAck;
   } else if (!transit.empty() && transit != "mtv") {
     return Complain(error, "FT_CKPT_TRANSIT", transit, "use mtv or ack");
   }
-  const std::string strategy = Value("FT_MTV_STRATEGY");
+  const std::string strategy = EnvironmentValue("FT_MTV_STRATEGY");
   if (strategy.empty()) return true;
   if (strategy == "optimistic") {
     settings->strategy = MtvStrategy::kOptimistic;
@@ -96,11 +87,11 @@ bool ReadProtocol(CheckpointSettings* settings, std::string* error) {
 
 bool ReadCheckpointSettings(CheckpointSettings* settings, std::string* error) {
   if (!ReadInterval(settings, error)) return false;
-  if (const std::string value = Value("FT_CKPT_TIMEOUT"); !value.empty()) {
+  if (const std::string value = EnvironmentValue("FT_CKPT_TIMEOUT"); !value.empty()) {
     if (!ParseSeconds(value, &settings->timeout) || settings->timeout == 0)
       return Complain(error, "FT_CKPT_TIMEOUT", value, "use seconds, more than 0");
   }
-  if (const std::string value = Value("FT_CKPT_EVERY"); !value.empty()) {
+  if (const std::string value = EnvironmentValue("FT_CKPT_EVERY"); !value.empty()) {
     auto [rest, code] = std::from_chars(value.data(), value.data() + value.size(), settings->every);
     if (code != std::errc() || rest != value.data() + value.size() || settings->every == 0) {
       return Complain(error, "FT_CKPT_EVERY", value,

@@ -11,7 +11,6 @@
 #include <cstring>
 
 #include "checkpoint/image/modules.h"
-#include "checkpoint/manifest.h"
 #include "checkpoint/server_client.h"
 #include "checkpoint/server_start.h"
 #include "pmpi/engine_state.h"
@@ -74,6 +73,24 @@ std::string MpiLibraryVersion() {
   return std::string(version).substr(0, std::string(version).find('\n'));
 }
 
+checkpoint::CheckpointAttributes AttributesOf(std::uint64_t job, std::uint32_t csn,
+                                              std::uint64_t interval, std::uint32_t state) {
+  checkpoint::CheckpointAttributes attributes{};
+  attributes.job = job;
+  attributes.csn = csn;
+  attributes.state_interval = interval;
+  attributes.epoch = g.epoch;
+  attributes.rank = g.rank;
+  attributes.np = g.size;
+  attributes.kind = checkpoint::CheckpointKind::kCoordinated;
+  attributes.state = state;
+  std::snprintf(attributes.ftmpi_version, sizeof attributes.ftmpi_version, "%s", FTMPI_VERSION);
+  std::snprintf(attributes.program_build_id, sizeof attributes.program_build_id, "-");
+  std::snprintf(attributes.mpi_version, sizeof attributes.mpi_version, "-");
+  gethostname(attributes.node, sizeof attributes.node - 1);
+  return attributes;
+}
+
 ServerSink* Make(std::uint64_t job, const std::string& local_directory, std::uint32_t csn,
                  std::uint32_t base_csn, std::vector<std::byte> cut) {
   auto* sink = new ServerSink;
@@ -92,23 +109,14 @@ ServerSink* Make(std::uint64_t job, const std::string& local_directory, std::uin
 
 bool ServerSink::Put(const image::Image& image) {
   excluded::GiveUp();
-  checkpoint::CheckpointAttributes attributes{};
-  attributes.job = job_;
-  attributes.csn = csn_;
+  checkpoint::CheckpointAttributes attributes =
+      AttributesOf(job_, csn_, record_.interval, checkpoint::kStateImage);
   attributes.base_csn = base_csn_;
-  attributes.state_interval = record_.interval;
-  attributes.epoch = g.epoch;
-  attributes.rank = g.rank;
-  attributes.np = g.size;
-  attributes.kind = checkpoint::CheckpointKind::kCoordinated;
-  attributes.state = checkpoint::kStateImage;
-  std::snprintf(attributes.ftmpi_version, sizeof attributes.ftmpi_version, "%s", FTMPI_VERSION);
   std::snprintf(attributes.mpi_version, sizeof attributes.mpi_version, "%s", mpi_version_.c_str());
   const std::vector<image::Module> modules = image::ListModules();
   std::snprintf(attributes.program_build_id, sizeof attributes.program_build_id, "%s",
                 BuildOf(modules.front()).c_str());
   const std::string builds = BuildsOf(modules);
-  gethostname(attributes.node, sizeof attributes.node - 1);
 
   std::vector<Section> sections = image.sections;
   Section& state = sections.emplace_back();

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "checkpoint/image/source.h"
+#include "checkpoint/manifest.h"
 #include "checkpoint/section.h"
 #include "pmpi/checkpoint_datasets.h"
 
@@ -16,6 +17,11 @@ using checkpoint_datasets::EngineRecord;
 
 // First line of what the MPI library says of itself.
 std::string MpiLibraryVersion();
+
+// What the checkpoint files of this rank say of themselves in any state; the builds of program and
+// MPI library are "-" (not known). `state`: checkpoint::kStateImage or kStateRegistered.
+checkpoint::CheckpointAttributes AttributesOf(std::uint64_t job, std::uint32_t csn,
+                                              std::uint64_t interval, std::uint32_t state);
 
 class ServerSink;
 // Everything that Put needs, since that runs in a forked child. Ends the job when a path is too

@@ -76,6 +76,13 @@ struct Checkpoints {
 };
 Checkpoints* g_checkpoints = nullptr;
 
+// To the node's checkpoint server.
+bool Connect(checkpoint::ServerConnection* server) {
+  const std::string path =
+      checkpoint::ServerSocketPath(g_checkpoints->names.local_directory, g.epoch);
+  return server->Connect(path.c_str());
+}
+
 // Rank 0: what ranks have written of a checkpoint that was given up would be in the way where
 // storage is short. By now it is not being written any more; if it is, it goes with the next
 // commit.
@@ -83,14 +90,13 @@ void RemoveGivenUp() {
   const Csn csn = std::exchange(g_checkpoints->given_up, 0);
   if (csn == 0) return;
   checkpoint::ServerConnection server;
-  const std::string path =
-      checkpoint::ServerSocketPath(g_checkpoints->names.local_directory, g.epoch);
-  if (!server.Connect(path.c_str()) ||
+  if (!Connect(&server) ||
       !server.Abort(g_checkpoints->names.job, csn, g.size, checkpoint::Level::kShared)) {
     Message("files of checkpoint %u, which was given up, can't be removed: %s", csn,
             server.error());
   }
 }
+
 // No logs: receivers keep what is in transit, and output waits for checkpoints.
 bool Coordinated() { return g.configuration.mode == logging::Mode::kCoordinated; }
 
@@ -145,12 +151,9 @@ class EngineHost : public checkpoint::CoordinationHost {
   void Trim(int /*destination*/, std::uint64_t /*count*/) override {}
   void RecordCommit(Csn csn) override {
     checkpoint::ServerConnection server;
-    const std::string path =
-        checkpoint::ServerSocketPath(g_checkpoints->names.local_directory, g.epoch);
-    const bool done =
-        server.Connect(path.c_str()) &&
-        server.MakePermanent(g_checkpoints->names.job, csn, g.size, checkpoint::Level::kShared, 0,
-                             g.configuration.checkpoint_keep);
+    const bool done = Connect(&server) && server.MakePermanent(g_checkpoints->names.job, csn,
+                                                               g.size, checkpoint::Level::kShared,
+                                                               0, g.configuration.checkpoint_keep);
     if (!done) Message("checkpoint %u could not be made permanent: %s", csn, server.error());
     g_checkpoints->participant->OnCommitRecorded(csn, done);
   }
@@ -181,12 +184,6 @@ void ReleaseKept() {
   for (KeptMessage& message : kept) {
     engine::TakeIn(message.peer, *reinterpret_cast<const WireHeader*>(message.bytes.data()));
   }
-}
-
-// A replay is under way: its end may be far off.
-bool Replaying() {
-  engine::DropFinishedReplay();
-  return g.replaying || !g.replay_peers.empty();
 }
 
 // Is there anything that an image can't hold and that ends with an answer from another rank?
@@ -299,21 +296,21 @@ void Record(Csn csn) {
 
 }  // namespace
 
+void StartNodeServer(const JobNames& names) {
+  if (engine::NodeLeader(g.rank) != g.rank) return;
+  checkpoint::ServerFacts facts;
+  facts.job_directory = names.job_directory;
+  facts.local_directory = names.local_directory;
+  facts.epoch = g.epoch;
+  std::string error;
+  if (!checkpoint::StartCheckpointServer(facts, "", nullptr, &error)) Fatal("%s", error.c_str());
+}
+
 void Start(const JobNames& names, std::uint32_t csn) {
   g_checkpoints = new Checkpoints;
   g_checkpoints->names = names;
-  if (csn == 0) {
-    // The leader of each node starts its server; the others wait in the barrier behind MPI_Init.
-    if (engine::NodeLeader(g.rank) == g.rank) {
-      checkpoint::ServerFacts facts;
-      facts.job_directory = names.job_directory;
-      facts.local_directory = names.local_directory;
-      facts.epoch = g.epoch;
-      std::string error;
-      if (!checkpoint::StartCheckpointServer(facts, "", nullptr, &error))
-        Fatal("%s", error.c_str());
-    }
-  }
+  // The others wait in the barrier behind MPI_Init.
+  if (csn == 0) StartNodeServer(names);
   checkpoint::CoordinationConfiguration configuration;
   configuration.rank = g.rank;
   configuration.size = g.size;
@@ -434,14 +431,14 @@ void TryCut() {
     g_wanted = false;
     return;
   }
-  if (Replaying()) {
+  // Its end may be far off.
+  if (engine::ReplayUnderWay()) {
     GiveUp(csn);
     return;
   }
   // A second image waits for the first one's end.
   const auto blocked = [] {
-    return MustWait() || g_checkpoints->writer != 0 || in_transit::Fetching() ||
-           in_transit::Writing();
+    return MustWait() || g_checkpoints->writer != 0 || in_transit::Writing();
   };
   bool wait = blocked();
   if (!wait) {

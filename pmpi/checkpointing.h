@@ -38,6 +38,8 @@ struct JobNames {
   std::string local_directory;
 };
 
+// The leader of each node starts its checkpoint server, with which it returns.
+void StartNodeServer(const JobNames& names);
 // In MPI_Init, collective, after the wire is up; `csn`: the checkpoint that the rank starts from,
 // 0: none. Starts the node's checkpoint server too (in a restart it runs already).
 void Start(const JobNames& names, std::uint32_t csn);

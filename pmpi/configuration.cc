@@ -1,25 +1,16 @@
 #include "pmpi/configuration.h"
 
 #include <charconv>
-#include <cstdlib>
+
+#include "pmpi/environment_value.h"
 
 namespace ftmpi {
 namespace {
 
 using logging::Mode;
 
-std::string Value(const char* name) {
-  const char* value = std::getenv(name);
-  return value == nullptr ? std::string() : std::string(value);
-}
-
-bool Complain(std::string* error, const char* name, const std::string& value, const char* allowed) {
-  *error = std::string(name) + "=" + value + " is not valid: " + allowed;
-  return false;
-}
-
 bool ReadFlag(const char* name, bool* flag, std::string* error) {
-  const std::string value = Value(name);
+  const std::string value = EnvironmentValue(name);
   if (value.empty()) return true;
   if (value != "0" && value != "1") return Complain(error, name, value, "use 0 or 1");
   *flag = value == "1";
@@ -46,7 +37,7 @@ const char* ModeName(Mode mode) {
 
 Mode ModeFromEnvironment(std::string* error) {
   error->clear();
-  const std::string value = Value("FT_MODE");
+  const std::string value = EnvironmentValue("FT_MODE");
   if (value.empty() || value == "off") return Mode::kOff;
   if (value == "pessimistic") return Mode::kPessimistic;
   if (value == "optimistic") return Mode::kOptimistic;
@@ -70,7 +61,7 @@ const char* StateName(SavedState state) {
 
 SavedState StateFromEnvironment(std::string* error) {
   error->clear();
-  const std::string value = Value("FT_STATE");
+  const std::string value = EnvironmentValue("FT_STATE");
   if (value == "image") return SavedState::kImage;
   if (value == "registered") return SavedState::kRegistered;
   if (value == "none") return SavedState::kNone;
@@ -79,7 +70,7 @@ SavedState StateFromEnvironment(std::string* error) {
     return SavedState::kNone;
   }
   for (const char* trigger : {"FT_CKPT_INTERVAL", "FT_CKPT_EVERY", "FT_CKPT_SIGNAL"}) {
-    const std::string asked = Value(trigger);
+    const std::string asked = EnvironmentValue(trigger);
     if (!asked.empty() && asked != "0") return SavedState::kImage;
   }
   return SavedState::kNone;
@@ -122,7 +113,7 @@ bool ParseBytes(const std::string& text, std::uint64_t* bytes) {
 namespace {
 
 bool ReadCompression(int* level, std::string* error) {
-  const std::string value = Value("FT_COMPRESS");
+  const std::string value = EnvironmentValue("FT_COMPRESS");
   if (value.empty() || value == "none") return true;
   constexpr int kDefaultLevel = 3;
   constexpr int kGreatestLevel = 19;
@@ -137,7 +128,7 @@ bool ReadCompression(int* level, std::string* error) {
 }
 
 bool ReadIncremental(PageTracking* tracking, std::string* error) {
-  const std::string value = Value("FT_INCREMENTAL");
+  const std::string value = EnvironmentValue("FT_INCREMENTAL");
   if (value.empty() || value == "off") return true;
   if (value == "auto") {
     *tracking = PageTracking::kAuto;
@@ -156,7 +147,7 @@ bool ReadIncremental(PageTracking* tracking, std::string* error) {
 }
 
 bool ReadCount(const char* name, int least, int most, int* count, std::string* error) {
-  const std::string value = Value(name);
+  const std::string value = EnvironmentValue(name);
   if (value.empty()) return true;
   int number = 0;
   auto [rest, code] = std::from_chars(value.data(), value.data() + value.size(), number);
@@ -176,7 +167,7 @@ bool ReadConfiguration(Configuration* configuration, std::string* error) {
   configuration->mode = ModeFromEnvironment(error);
   if (!error->empty()) return false;
 
-  if (const std::string value = Value("FT_FAILURE_UNIT"); !value.empty()) {
+  if (const std::string value = EnvironmentValue("FT_FAILURE_UNIT"); !value.empty()) {
     if (value == "node") {
       configuration->failure_unit = FailureUnit::kNode;
     } else if (value == "rank") {
@@ -185,7 +176,7 @@ bool ReadConfiguration(Configuration* configuration, std::string* error) {
       return Complain(error, "FT_FAILURE_UNIT", value, "use node or rank");
     }
   }
-  if (const std::string value = Value("FT_CAUSAL_F"); !value.empty()) {
+  if (const std::string value = EnvironmentValue("FT_CAUSAL_F"); !value.empty()) {
     int number = 0;
     auto [rest, code] = std::from_chars(value.data(), value.data() + value.size(), number);
     if (code != std::errc() || rest != value.data() + value.size() || number < 1) {
@@ -194,13 +185,13 @@ bool ReadConfiguration(Configuration* configuration, std::string* error) {
     }
     configuration->causal_f = number;
   }
-  if (const std::string value = Value("FT_LOG_MEMORY"); !value.empty()) {
+  if (const std::string value = EnvironmentValue("FT_LOG_MEMORY"); !value.empty()) {
     if (!ParseBytes(value, &configuration->log_memory) || configuration->log_memory < (4U << 20)) {
       return Complain(error, "FT_LOG_MEMORY", value,
                       "use bytes per rank, at least 4M, with an optional suffix K, M, G or T");
     }
   }
-  if (const std::string value = Value("FT_LOG_PREPARE"); !value.empty()) {
+  if (const std::string value = EnvironmentValue("FT_LOG_PREPARE"); !value.empty()) {
     if (!ParseBytes(value, &configuration->log_prepare)) {
       return Complain(error, "FT_LOG_PREPARE", value,
                       "use bytes per rank, with an optional suffix K, M, G or T");
@@ -243,10 +234,10 @@ bool ReadConfiguration(Configuration* configuration, std::string* error) {
       return false;
     }
   }
-  configuration->job_directory = Value("FT_DIR");
-  configuration->local_directory = Value("FT_LOCAL");
-  configuration->spill_directory = Value("FT_SPILL_DIR");
-  configuration->inject = Value("FT_INJECT");
+  configuration->job_directory = EnvironmentValue("FT_DIR");
+  configuration->local_directory = EnvironmentValue("FT_LOCAL");
+  configuration->spill_directory = EnvironmentValue("FT_SPILL_DIR");
+  configuration->inject = EnvironmentValue("FT_INJECT");
   return true;
 }
 

@@ -11,15 +11,6 @@
 namespace ftmpi {
 namespace {
 
-int CombinerOf(MPI_Datatype datatype) {
-  int integers = 0;
-  int addresses = 0;
-  int datatypes = 0;
-  int combiner = MPI_COMBINER_NAMED;
-  PMPI_Type_get_envelope(datatype, &integers, &addresses, &datatypes, &combiner);
-  return combiner;
-}
-
 // Are the bytes of one element in a row, in order? Decided from how the type was built; a type
 // built in a way that is not listed is taken as not contiguous, which costs a copy and no more.
 bool IsContiguous(MPI_Datatype datatype) {
@@ -103,6 +94,15 @@ bool Fill(MPI_Datatype datatype, Line* line) {
 void ForgetDatatype(MPI_Datatype datatype) {
   layout_cache::Line& line = layout_cache::LineOf(datatype);
   if (line.datatype == datatype) line.datatype = nullptr;
+}
+
+int CombinerOf(MPI_Datatype datatype) {
+  int integers = 0;
+  int addresses = 0;
+  int datatypes = 0;
+  int combiner = MPI_COMBINER_NAMED;
+  PMPI_Type_get_envelope(datatype, &integers, &addresses, &datatypes, &combiner);
+  return combiner;
 }
 
 MPI_Datatype HoldDatatype(MPI_Datatype datatype) {

@@ -23,6 +23,9 @@ struct DatatypeLayout {
 inline bool GetLayout(MPI_Datatype datatype, DatatypeLayout* layout);
 void ForgetDatatype(MPI_Datatype datatype);
 
+// MPI_COMBINER_NAMED ...: the first thing that MPI_Type_get_envelope says.
+int CombinerOf(MPI_Datatype datatype);
+
 // Keeps a datatype's handle valid while an operation needs it, though the program may free it: what
 // is to be given to ReleaseDatatype. A datatype made of it; where the datatype is kept over
 // restarts (pmpi/object_table.h) itself, and counted; MPI_DATATYPE_NULL for a predefined one.

@@ -3,6 +3,8 @@
 #include <array>
 #include <cstddef>
 
+#include "pmpi/datatype.h"
+
 namespace ftmpi {
 
 using objects::Recipe;
@@ -12,15 +14,6 @@ namespace {
 bool IsF90(int combiner) {
   return combiner == MPI_COMBINER_F90_REAL || combiner == MPI_COMBINER_F90_COMPLEX ||
          combiner == MPI_COMBINER_F90_INTEGER;
-}
-
-int CombinerOf(MPI_Datatype datatype) {
-  int integers = 0;
-  int addresses = 0;
-  int datatypes = 0;
-  int combiner = MPI_COMBINER_NAMED;
-  PMPI_Type_get_envelope(datatype, &integers, &addresses, &datatypes, &combiner);
-  return combiner;
 }
 
 // MPI_Type_get_contents gives a new datatype for each that is not predefined.

@@ -28,6 +28,13 @@ struct HandlerRecord {
 
 FTMPI_SAVED std::unordered_map<MPI_Errhandler, HandlerRecord> g_handlers;
 
+// Where Open MPI's objects are kept over a restart.
+template <typename Function>
+void KeepHandler(MPI_Errhandler handler, objects::HandlerOf of, Function* function) {
+  if (objects::Object* object = objects::Find(handler))
+    object->record = objects::HandlerRecord{of, reinterpret_cast<void (*)()>(function)};
+}
+
 bool IsPredefined(MPI_Errhandler handler) {
   return handler == MPI_ERRORS_ARE_FATAL || handler == MPI_ERRORS_RETURN;
 }
@@ -122,10 +129,7 @@ FTMPI_EXPORT int MPI_Comm_create_errhandler(MPI_Comm_errhandler_function* user_f
   const int error = objects::Make(
       errhandler, [&] { return PMPI_Comm_create_errhandler(user_function, errhandler); });
   if (error != MPI_SUCCESS) return RaiseError(nullptr, error, function);
-  if (objects::Object* object = objects::Find(*errhandler)) {
-    object->record = objects::HandlerRecord{objects::HandlerOf::kCommunicator,
-                                            reinterpret_cast<void (*)()>(user_function)};
-  }
+  KeepHandler(*errhandler, objects::HandlerOf::kCommunicator, user_function);
   RegisterErrorHandler(*errhandler, user_function, HandlerLanguage::kC);
   return MPI_SUCCESS;
 }
@@ -137,10 +141,7 @@ FTMPI_EXPORT int MPI_Win_create_errhandler(MPI_Win_errhandler_function* function
   const int error =
       objects::Make(errhandler, [&] { return PMPI_Win_create_errhandler(function, errhandler); });
   if (error != MPI_SUCCESS) return RaiseError(nullptr, error, "MPI_Win_create_errhandler");
-  if (objects::Object* object = objects::Find(*errhandler)) {
-    object->record =
-        objects::HandlerRecord{objects::HandlerOf::kWindow, reinterpret_cast<void (*)()>(function)};
-  }
+  KeepHandler(*errhandler, objects::HandlerOf::kWindow, function);
   return MPI_SUCCESS;
 }
 
@@ -151,10 +152,7 @@ FTMPI_EXPORT int MPI_File_create_errhandler(MPI_File_errhandler_function* functi
   const int error =
       objects::Make(errhandler, [&] { return PMPI_File_create_errhandler(function, errhandler); });
   if (error != MPI_SUCCESS) return RaiseError(nullptr, error, "MPI_File_create_errhandler");
-  if (objects::Object* object = objects::Find(*errhandler)) {
-    object->record =
-        objects::HandlerRecord{objects::HandlerOf::kFile, reinterpret_cast<void (*)()>(function)};
-  }
+  KeepHandler(*errhandler, objects::HandlerOf::kFile, function);
   return MPI_SUCCESS;
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "pmpi/datatype.h"
 #include "pmpi/image_obstacle.h"
 #include "pmpi/saved_state.h"
 
@@ -30,13 +31,10 @@ std::size_t Measure(int (*make)(Handle*), int (*free)(Handle*)) {
 void NoOperation(void* /*in*/, void* /*inout*/, int* /*count*/, MPI_Datatype* /*datatype*/) {}
 void NoHandler(MPI_Comm* /*communicator*/, int* /*code*/, ...) {}
 
-bool IsPredefined(MPI_Datatype datatype) {
-  int integers = 0;
-  int addresses = 0;
-  int datatypes = 0;
-  int combiner = MPI_COMBINER_NAMED;
-  PMPI_Type_get_envelope(datatype, &integers, &addresses, &datatypes, &combiner);
-  return combiner == MPI_COMBINER_NAMED;
+std::vector<Object*> InOrder(std::vector<Object*> objects) {
+  std::sort(objects.begin(), objects.end(),
+            [](const Object* a, const Object* b) { return a->sequence < b->sequence; });
+  return objects;
 }
 
 template <typename Record>
@@ -85,7 +83,7 @@ std::size_t SizeOf(const MPI_Info* /*kind*/) {
 }
 
 Object* Added(MPI_Datatype handle) {
-  if (!placed::Owns(handle) && IsPredefined(handle)) return nullptr;
+  if (!placed::Owns(handle) && CombinerOf(handle) == MPI_COMBINER_NAMED) return nullptr;
   return AddRecord<DatatypeRecord>(handle);
 }
 Object* Added(MPI_Op handle) { return AddRecord<OperationRecord>(handle); }
@@ -109,9 +107,7 @@ std::vector<Object*> All() {
       object = nullptr;
     }
   }
-  std::sort(live.begin(), live.end(),
-            [](const Object* a, const Object* b) { return a->sequence < b->sequence; });
-  return live;
+  return InOrder(std::move(live));
 }
 
 std::vector<Object*> AllToRestore() {
@@ -119,9 +115,7 @@ std::vector<Object*> AllToRestore() {
   for (Object* object : g_objects) {
     if (object != nullptr) saved.push_back(object);
   }
-  std::sort(saved.begin(), saved.end(),
-            [](const Object* a, const Object* b) { return a->sequence < b->sequence; });
-  return saved;
+  return InOrder(std::move(saved));
 }
 
 MPI_Fint FortranIndex(const void* handle) {

@@ -104,14 +104,7 @@ Regions& TheRegions() {
 }
 
 void Start(const checkpointing::JobNames& names, std::uint32_t csn) {
-  if (engine::NodeLeader(engine::Rank()) == engine::Rank()) {
-    checkpoint::ServerFacts facts;
-    facts.job_directory = names.job_directory;
-    facts.local_directory = names.local_directory;
-    facts.epoch = engine::Epoch();
-    std::string error;
-    if (!checkpoint::StartCheckpointServer(facts, "", nullptr, &error)) Fatal("%s", error.c_str());
-  }
+  checkpointing::StartNodeServer(names);
   PMPI_Barrier(MPI_COMM_WORLD);
   if (csn != 0) {
     OpenSaved(names, csn);

@@ -1,6 +1,4 @@
 // FT_Checkpoint in registered state: checkpoint/REGISTERED.md, "Checkpoint".
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
@@ -13,6 +11,7 @@
 #include "logging/environment.h"
 #include "logging/log_error.h"
 #include "pmpi/checkpoint_datasets.h"
+#include "pmpi/checkpoint_sink.h"
 #include "pmpi/companion_link.h"
 #include "pmpi/engine.h"
 #include "pmpi/engine_state.h"
@@ -62,11 +61,6 @@ std::int64_t Unmatched() {
   return count;
 }
 
-bool Replaying() {
-  engine::DropFinishedReplay();
-  return g.replaying || !g.replay_peers.empty();
-}
-
 // Waits until all that the program has printed is shown: what a checkpoint has behind it can't be
 // taken back.
 bool ShowOutput() {
@@ -107,20 +101,8 @@ bool Write() {
   state.type = ElementType::kUint64;
   std::snprintf(state.name, sizeof state.name, "%s", checkpoint_datasets::kState);
 
-  checkpoint::CheckpointAttributes attributes{};
-  attributes.job = g_names.job;
-  attributes.csn = g_csn;
-  attributes.state_interval = g.interval;
-  attributes.epoch = g.epoch;
-  attributes.rank = g.rank;
-  attributes.np = g.size;
-  attributes.kind = checkpoint::CheckpointKind::kCoordinated;
-  attributes.state = checkpoint::kStateRegistered;
-  std::snprintf(attributes.ftmpi_version, sizeof attributes.ftmpi_version, "%s", FTMPI_VERSION);
-  std::snprintf(attributes.program_build_id, sizeof attributes.program_build_id, "-");
-  std::snprintf(attributes.mpi_version, sizeof attributes.mpi_version, "-");
-  gethostname(attributes.node, sizeof attributes.node - 1);
-
+  const checkpoint::CheckpointAttributes attributes =
+      checkpoint_sink::AttributesOf(g_names.job, g_csn, g.interval, checkpoint::kStateRegistered);
   checkpoint::ServerConnection server;
   checkpoint::WriteAnswer answer;
   const bool written =
@@ -168,7 +150,7 @@ int Checkpoint() {
   Resume();
   const bool asks = g.rank == 0 && Now() - g_last_saved >= g.configuration.checkpoints.interval;
   std::int64_t sums[kParts] = {static_cast<std::int64_t>(g_sent - g_arrived), Unmatched(),
-                               Replaying() ? 1 : 0, asks ? 1 : 0};
+                               engine::ReplayUnderWay() ? 1 : 0, asks ? 1 : 0};
   Reduce(sums, kParts, MPI_SUM);
   if (sums[2] != 0) return FT_SUCCESS;
   if (const std::int64_t under_way = std::max(sums[0], sums[1]); under_way != 0) {

@@ -149,6 +149,11 @@ void DropFinishedReplay() {
   }
 }
 
+bool ReplayUnderWay() {
+  DropFinishedReplay();
+  return g.replaying || !g.replay_peers.empty();
+}
+
 bool PushReplay() {
   bool did = false;
   for (Peer* peer : g.replay_peers) {

@@ -26,6 +26,9 @@ bool ReplaySend(Peer* peer, Request* request, std::uint64_t bytes);
 // Forgets the channels whose messages have all been sent again and compared.
 void DropFinishedReplay();
 
+// A replay, of events or of sends, is under way.
+bool ReplayUnderWay();
+
 // Sends logged records as far as the windows allow. True: something was sent.
 bool PushReplay();
 

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstring>
 #include <span>
 #include <utility>
 
@@ -16,6 +15,7 @@
 #include "checkpoint/transit_file.h"
 #include "logging/log_error.h"
 #include "pmpi/checkpoint_datasets.h"
+#include "recovery/engine_record.h"
 #include "recovery/held_record.h"
 #include "recovery/log_coverage.h"
 #include "recovery/module_builds.h"
@@ -34,33 +34,17 @@ struct Candidate {
   std::vector<std::vector<checkpoint::TransitMessage>> saved;  // by receiver; empty: none
 };
 
-std::vector<std::byte> Content(checkpoint::RankFileReader* file, const char* name) {
-  for (std::size_t n = 0; n < file->datasets().size(); ++n) {
-    const checkpoint::Dataset& dataset = file->datasets()[n];
-    if (std::strcmp(dataset.name, name) != 0) continue;
-    std::vector<std::byte> content(dataset.count * checkpoint::ElementSize(dataset.type));
-    file->ReadDataset(n, 0, content);
-    return content;
-  }
-  throw checkpoint::StoreError(file->path() + ": it has no dataset " + name);
-}
-
 void ReadRank(logging::Environment* environment, const std::string& path, int np,
               Candidate* candidate) {
   checkpoint::RankFileReader file(environment, path);
-  const std::vector<std::byte> record = Content(&file, checkpoint_datasets::kState);
-  EngineRecord engine{};
-  if (record.size() != sizeof engine)
-    throw checkpoint::StoreError(path + ": the record of the engine is of another version");
-  std::memcpy(&engine, record.data(), sizeof engine);
   const std::optional<checkpoint::CutRecord> cut =
-      checkpoint::DecodeCut(Content(&file, checkpoint_datasets::kCut), np);
+      checkpoint::DecodeCut(ReadNamedDataset(&file, checkpoint_datasets::kCut), np);
   if (!cut) throw checkpoint::StoreError(path + ": the record of its cut is damaged");
   if (candidate->builds.empty()) {
-    const std::vector<std::byte> builds = Content(&file, checkpoint_datasets::kBuilds);
+    const std::vector<std::byte> builds = ReadNamedDataset(&file, checkpoint_datasets::kBuilds);
     candidate->builds.assign(reinterpret_cast<const char*>(builds.data()), builds.size());
   }
-  candidate->records.push_back(engine);
+  candidate->records.push_back(ReadEngineRecord(&file));
   candidate->cuts.push_back(*cut);
   const checkpoint::TransitOwner owner{file.attributes().job, cut->csn, cut->epoch, cut->rank};
   const std::string transit =
@@ -125,6 +109,16 @@ std::string MissingEvents(const Candidate& candidate, const Findings& findings,
   return "";
 }
 
+// A rank of the plan starts from its part of a checkpoint.
+void SetCheckpoint(std::uint32_t csn, const EngineRecord& record, PlanRank* rank) {
+  rank->from = fmt::format("checkpoint {}", csn);
+  rank->checkpoint_csn = csn;
+  rank->checkpoint_interval = record.interval;
+  rank->checkpoint_stdout = record.stdout_taken;
+  rank->checkpoint_stderr = record.stderr_taken;
+  rank->checkpoint_stdin = record.stdin_taken;
+}
+
 // Why the plan can't start from this state; empty: it can, and the plan says how.
 std::string Enter(const Candidate& candidate, const Findings& findings, const RecoveryLine& line,
                   ReplayPlan* plan) {
@@ -149,14 +143,7 @@ std::string Enter(const Candidate& candidate, const Findings& findings, const Re
         UseOfLog(each.rank, each.payload_log_survives, found.channels, candidate.cuts, saved);
     if (!use.refusal.empty()) return use.refusal;
     each.payload_log_survives = use.usable;
-    if (candidate.csn != 0) {
-      each.from = fmt::format("checkpoint {}", candidate.csn);
-      each.checkpoint_csn = candidate.csn;
-      each.checkpoint_interval = record.interval;
-      each.checkpoint_stdout = record.stdout_taken;
-      each.checkpoint_stderr = record.stderr_taken;
-      each.checkpoint_stdin = record.stdin_taken;
-    }
+    if (candidate.csn != 0) SetCheckpoint(candidate.csn, record, &each);
     each.events = static_cast<std::uint64_t>(
         std::count_if(line.ranks[index].determinants.begin(), line.ranks[index].determinants.end(),
                       [&record](const logging::Determinant& determinant) {
@@ -205,12 +192,8 @@ std::string EnterCoordinated(const Candidate& candidate, const std::string& job_
         !held.standard_error.Part(each.stderr_released, record.stderr_taken)) {
       return fmt::format("output of rank {} that was held back then is lost ({})", each.rank, path);
     }
-    each.from = fmt::format("checkpoint {}", candidate.csn);
-    each.checkpoint_csn = candidate.csn;
+    SetCheckpoint(candidate.csn, record, &each);
     each.checkpoint_interval = 0;  // it is no count of events (logging/coordinated.h)
-    each.checkpoint_stdout = record.stdout_taken;
-    each.checkpoint_stderr = record.stderr_taken;
-    each.checkpoint_stdin = record.stdin_taken;
     each.events = 0;
   }
   return "";
@@ -218,9 +201,7 @@ std::string EnterCoordinated(const Candidate& candidate, const std::string& job_
 
 // Reasons of a candidate that can't be used.
 std::string Joined(const std::vector<std::string>& reasons) {
-  std::string joined;
-  for (const std::string& each : reasons) joined += (joined.empty() ? "" : "; ") + each;
-  return joined;
+  return fmt::format("{}", fmt::join(reasons, "; "));
 }
 
 }  // namespace
@@ -229,8 +210,8 @@ Start ChooseStart(logging::Environment* environment, const StartOptions& options
                   const JobDescription& job, const Findings& findings,
                   const std::vector<RankEvidence>& evidence) {
   Start start;
-  // Empty: taken; else why not.
   const bool coordinated = job.mode == "coordinated";
+  // Empty: taken; else why not.
   const auto attempt = [&](const Candidate& candidate) -> std::string {
     if (coordinated) {
       start.line = FindRecoveryLine(options.line, evidence);

@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
-#include <climits>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
@@ -192,27 +191,6 @@ bool ClaimNode(const CompanionFactsChecked& facts, const JobDescription& job) {
   return true;
 }
 
-namespace {
-
-// What the job's ranks spilled from their payload logs, and the link that says where.
-void RemoveSpilled(const CompanionFactsChecked& facts) {
-  const std::string link = facts.local_directory + "/" + logging::kSpillLink;
-  char target[PATH_MAX];
-  const ssize_t length = readlink(link.c_str(), target, sizeof target);
-  if (length <= 0 || length == static_cast<ssize_t>(sizeof target)) return;
-  const std::string directory(target, static_cast<std::size_t>(length));
-  for (const std::string& name : NamesIn(directory)) {
-    for (int rank = 0; rank < facts.np; ++rank) {
-      if (!logging::ParseSpillFileName(name, facts.job, rank)) continue;
-      Remove(directory + "/" + name);
-      break;
-    }
-  }
-  Remove(link);
-}
-
-}  // namespace
-
 void RemoveLocalFiles(const CompanionFactsChecked& facts) {
   // Segments of the payload log that were moved out of memory: the link leads to their directory,
   // which is the user's.
@@ -235,7 +213,6 @@ void RemoveLocalFiles(const CompanionFactsChecked& facts) {
     // Of the checkpoint server, which is about to end too.
     if (name.starts_with("checkpoint-server-")) Remove(facts.local_directory + "/" + name);
   }
-  RemoveSpilled(facts);
   rmdir(facts.local_directory.c_str());
 }
 

@@ -40,10 +40,8 @@ void CheckpointRequests::Serve(std::int64_t now) {
   if (now < next_) return;
   next_ = now + kPeriod;
   if (under_way_) {
-    if (status_->checkpoint_answered.load(std::memory_order_acquire) != asked_) return;
+    if (!AnswerDecided()) return;
     under_way_ = false;
-    const std::uint32_t csn = status_->checkpoint_answer.load(std::memory_order_relaxed);
-    AnswerAll({csn != 0 ? RequestAnswer::kPermanent : RequestAnswer::kGivenUp, csn});
   }
   Take();
 }
@@ -78,6 +76,13 @@ void CheckpointRequests::Take() {
   status_->checkpoint_requested.store(++asked_, std::memory_order_release);
 }
 
+bool CheckpointRequests::AnswerDecided() {
+  if (status_->checkpoint_answered.load(std::memory_order_acquire) != asked_) return false;
+  const std::uint32_t csn = status_->checkpoint_answer.load(std::memory_order_relaxed);
+  AnswerAll({csn != 0 ? RequestAnswer::kPermanent : RequestAnswer::kGivenUp, csn});
+  return true;
+}
+
 void CheckpointRequests::AnswerAll(const CheckpointAnswer& answer) {
   for (const std::string& path : std::exchange(waiting_, {})) {
     Answer(path, answer);
@@ -96,10 +101,7 @@ void CheckpointRequests::Answer(const std::string& request, const CheckpointAnsw
 void CheckpointRequests::Remove(const std::string& path) { unlink(path.c_str()); }
 
 void CheckpointRequests::End() {
-  if (under_way_ && status_->checkpoint_answered.load(std::memory_order_acquire) == asked_) {
-    const std::uint32_t csn = status_->checkpoint_answer.load(std::memory_order_relaxed);
-    AnswerAll({csn != 0 ? RequestAnswer::kPermanent : RequestAnswer::kGivenUp, csn});
-  }
+  if (under_way_) AnswerDecided();
   under_way_ = false;
   AnswerAll({RequestAnswer::kEnded, 0});
   for (const std::string& path : Requests(job_directory_)) {

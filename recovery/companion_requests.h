@@ -27,6 +27,8 @@ class CheckpointRequests {
 
  private:
   void Take();
+  // If the rank has decided on the checkpoint under way.
+  bool AnswerDecided();
   void AnswerAll(const CheckpointAnswer& answer);
   void Answer(const std::string& request, const CheckpointAnswer& answer);
   void Remove(const std::string& path);

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstring>
 
 #include "checkpoint/checkpoint_directory.h"
 #include "checkpoint/rank_file_reader.h"
@@ -12,6 +11,7 @@
 #include "logging/log_error.h"
 #include "logging/replay_log.h"
 #include "pmpi/checkpoint_datasets.h"
+#include "recovery/engine_record.h"
 #include "recovery/evidence.h"
 
 namespace ftmpi::recovery {
@@ -29,18 +29,7 @@ EngineRecord ReadRecord(logging::Environment* environment, const std::string& pa
   checkpoint::RankFileReader file(environment, path);
   if ((file.attributes().state & checkpoint::kStateRegistered) == 0)
     throw checkpoint::StoreError(path + ": it has no registered state");
-  for (std::size_t n = 0; n < file.datasets().size(); ++n) {
-    const checkpoint::Dataset& dataset = file.datasets()[n];
-    if (std::strcmp(dataset.name, checkpoint_datasets::kState) != 0) continue;
-    EngineRecord record{};
-    if (dataset.count * checkpoint::ElementSize(dataset.type) != sizeof record)
-      throw checkpoint::StoreError(path + ": the record of the engine is of another version");
-    std::vector<std::byte> content(sizeof record);
-    file.ReadDataset(n, 0, content);
-    std::memcpy(&record, content.data(), sizeof record);
-    return record;
-  }
-  throw checkpoint::StoreError(path + ": it has no dataset " + checkpoint_datasets::kState);
+  return ReadEngineRecord(&file);
 }
 
 // The current epoch began at a checkpoint.
