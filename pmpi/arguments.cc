@@ -22,12 +22,22 @@ inline int TagUpperBound() {
 
 int CheckData(const void* buffer, int count, MPI_Datatype datatype) {
   if (count < 0) return MPI_ERR_COUNT;
-  DatatypeLayout layout;
-  if (!GetLayout(datatype, &layout)) return MPI_ERR_TYPE;
+  const DatatypeLayout* const layout = FindLayout(datatype);
+  if (layout == nullptr) return MPI_ERR_TYPE;
   // Absolute addresses (MPI_BOTTOM) need a datatype that carries them.
-  if (buffer == nullptr && count > 0 && layout.size > 0 && layout.true_lower == 0 &&
-      layout.contiguous) {
+  if (__builtin_expect(buffer == nullptr, 0) && count > 0 && layout->size > 0 &&
+      layout->true_lower == 0 && layout->contiguous) {
     return MPI_ERR_BUFFER;
+  }
+  return MPI_SUCCESS;
+}
+
+inline int CheckSource(const Communicator& communicator, int source, int tag) {
+  if (tag != MPI_ANY_TAG && (tag < 0 || tag > TagUpperBound())) return MPI_ERR_TAG;
+  if (source != MPI_PROC_NULL && source != MPI_ANY_SOURCE &&
+      communicator.foreign == MPI_COMM_NULL &&
+      (source < 0 || source >= communicator.remote_size())) {
+    return MPI_ERR_RANK;
   }
   return MPI_SUCCESS;
 }
@@ -49,13 +59,7 @@ int CheckSend(MPI_Comm comm, const void* buffer, int count, MPI_Datatype datatyp
 
 int CheckProbe(MPI_Comm comm, int source, int tag, Communicator** found) {
   *found = FindCommunicator(comm);
-  if (*found == nullptr) return MPI_ERR_COMM;
-  if (tag != MPI_ANY_TAG && (tag < 0 || tag > TagUpperBound())) return MPI_ERR_TAG;
-  if (source != MPI_PROC_NULL && source != MPI_ANY_SOURCE && (*found)->foreign == MPI_COMM_NULL &&
-      (source < 0 || source >= (*found)->remote_size())) {
-    return MPI_ERR_RANK;
-  }
-  return MPI_SUCCESS;
+  return *found == nullptr ? MPI_ERR_COMM : CheckSource(**found, source, tag);
 }
 
 int CheckReceive(MPI_Comm comm, const void* buffer, int count, MPI_Datatype datatype, int source,
@@ -63,7 +67,7 @@ int CheckReceive(MPI_Comm comm, const void* buffer, int count, MPI_Datatype data
   *found = FindCommunicator(comm);
   if (*found == nullptr) return MPI_ERR_COMM;
   if (const int error = CheckData(buffer, count, datatype); error != MPI_SUCCESS) return error;
-  return CheckProbe(comm, source, tag, found);
+  return CheckSource(**found, source, tag);
 }
 
 Request* MakeSend(const void* buffer, int count, MPI_Datatype datatype, int destination, int tag,

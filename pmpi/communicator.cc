@@ -103,11 +103,9 @@ void DestroyPredefinedCommunicators() {
   ReleaseGroupTranslation();
 }
 
-void RetainCommunicator(Communicator* communicator) { ++communicator->references; }
-
-void ReleaseCommunicator(Communicator* communicator) {
-  FTMPI_CHECK(communicator->references > 0);
-  if (--communicator->references == 0) delete communicator;
+void DestroyCommunicator(Communicator* communicator) {
+  FTMPI_CHECK(communicator->references == 0);
+  delete communicator;
 }
 
 }  // namespace ftmpi

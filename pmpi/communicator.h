@@ -90,9 +90,12 @@ void DestroyPredefinedCommunicators();
 // Runs the delete functions of MPI_COMM_SELF's attributes, in the reverse order of setting
 // (MPI-3.1, 8.7.1). The first thing that MPI_Finalize does: the functions may still call MPI.
 void DeleteSelfAttributes();
-void RetainCommunicator(Communicator* communicator);
+inline void RetainCommunicator(Communicator* communicator) { ++communicator->references; }
 // Destroys the object with the last reference.
-void ReleaseCommunicator(Communicator* communicator);
+void DestroyCommunicator(Communicator* communicator);
+inline void ReleaseCommunicator(Communicator* communicator) {
+  if (__builtin_expect(--communicator->references <= 0, 0)) DestroyCommunicator(communicator);
+}
 
 // --- Communicators of Open MPI's ---------------------------------------------------------------
 

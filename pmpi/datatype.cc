@@ -105,9 +105,7 @@ int CombinerOf(MPI_Datatype datatype) {
   return combiner;
 }
 
-MPI_Datatype HoldDatatype(MPI_Datatype datatype) {
-  DatatypeLayout layout;
-  if (!GetLayout(datatype, &layout) || layout.predefined) return MPI_DATATYPE_NULL;
+MPI_Datatype HoldMadeDatatype(MPI_Datatype datatype) {
   if (objects::DatatypeRecord* record = objects::FindDatatype(datatype)) {
     ++record->holds;
     return datatype;

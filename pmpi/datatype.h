@@ -18,8 +18,10 @@ struct DatatypeLayout {
   bool contiguous;  // `count` elements are count*size bytes in a row at buffer + true_lower
 };
 
-// The layout of a committed datatype; false: not a valid datatype. From a small cache keyed by
-// handle; MPI_Type_free must call ForgetDatatype.
+// The layout of a committed datatype; null: not a valid datatype. From a small cache keyed by
+// handle, good until the next call for another datatype; MPI_Type_free must call ForgetDatatype.
+inline const DatatypeLayout* FindLayout(MPI_Datatype datatype);
+// A copy that is good for longer. False: not a valid datatype.
 inline bool GetLayout(MPI_Datatype datatype, DatatypeLayout* layout);
 void ForgetDatatype(MPI_Datatype datatype);
 
@@ -29,7 +31,8 @@ int CombinerOf(MPI_Datatype datatype);
 // Keeps a datatype's handle valid while an operation needs it, though the program may free it: what
 // is to be given to ReleaseDatatype. A datatype made of it; where the datatype is kept over
 // restarts (pmpi/object_table.h) itself, and counted; MPI_DATATYPE_NULL for a predefined one.
-MPI_Datatype HoldDatatype(MPI_Datatype datatype);
+inline MPI_Datatype HoldDatatype(MPI_Datatype datatype);
+MPI_Datatype HoldMadeDatatype(MPI_Datatype datatype);  // one that is not predefined
 void ReleaseDatatype(MPI_Datatype holder, MPI_Datatype datatype);
 
 // Packs `count` elements to `packed` (count*size bytes), and back. Unpack takes `bytes` of packed
@@ -60,13 +63,25 @@ bool Fill(MPI_Datatype datatype, Line* line);
 
 }  // namespace layout_cache
 
-inline bool GetLayout(MPI_Datatype datatype, DatatypeLayout* layout) {
+[[gnu::always_inline]] inline const DatatypeLayout* FindLayout(MPI_Datatype datatype) {
   layout_cache::Line& line = layout_cache::LineOf(datatype);
-  if (__builtin_expect(line.datatype != datatype, 0) || datatype == nullptr) {
-    if (!layout_cache::Fill(datatype, &line)) return false;
+  if (__builtin_expect(line.datatype != datatype || datatype == nullptr, 0)) {
+    if (!layout_cache::Fill(datatype, &line)) return nullptr;
   }
-  *layout = line.layout;
+  return &line.layout;
+}
+
+inline bool GetLayout(MPI_Datatype datatype, DatatypeLayout* layout) {
+  const DatatypeLayout* const found = FindLayout(datatype);
+  if (found == nullptr) return false;
+  *layout = *found;
   return true;
+}
+
+inline MPI_Datatype HoldDatatype(MPI_Datatype datatype) {
+  const DatatypeLayout* const layout = FindLayout(datatype);
+  if (__builtin_expect(layout == nullptr || layout->predefined, 1)) return MPI_DATATYPE_NULL;
+  return HoldMadeDatatype(datatype);
 }
 
 }  // namespace ftmpi

@@ -79,9 +79,10 @@ void EngineLock::Leave() {
 }
 
 namespace engine {
+FTMPI_SAVED Request* g_free_requests = nullptr;
+
 namespace {
 
-FTMPI_SAVED Request* g_free_requests = nullptr;
 FTMPI_SAVED Request* g_complete_send = nullptr;
 
 Request* MakeCompleteSend() {
@@ -97,20 +98,6 @@ Request* MakeCompleteSend() {
 int Rank() { return g.rank; }
 int Size() { return g.size; }
 std::uint16_t Epoch() { return g.epoch; }
-
-Request* NewRequest(RequestKind kind, Communicator* communicator) {
-  Request* request = g_free_requests;
-  if (__builtin_expect(request != nullptr, 1)) {
-    g_free_requests = request->next;
-    new (request) Request;
-  } else {
-    request = new Request;
-  }
-  request->kind = kind;
-  request->communicator = communicator;
-  if (communicator != nullptr) ++communicator->references;
-  return request;
-}
 
 Request* CompleteSend() {
   return __builtin_expect(g_complete_send != nullptr, 1) ? g_complete_send : MakeCompleteSend();

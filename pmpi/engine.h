@@ -7,6 +7,7 @@
 #include <mpi.h>
 
 #include <cstdint>
+#include <new>
 
 #include "pmpi/capture.h"
 #include "pmpi/communicator.h"
@@ -50,8 +51,21 @@ std::uint16_t Epoch();
 int NodeLeader(int world_rank);
 
 // --- Requests ---------------------------------------------------------------------------------
+extern Request* g_free_requests;
 // A request object from the free list; not linked anywhere.
-Request* NewRequest(RequestKind kind, Communicator* communicator);
+inline Request* NewRequest(RequestKind kind, Communicator* communicator) {
+  Request* request = g_free_requests;
+  if (__builtin_expect(request != nullptr, 1)) {
+    g_free_requests = request->next;
+    new (request) Request;
+  } else {
+    request = new Request;
+  }
+  request->kind = kind;
+  request->communicator = communicator;
+  if (communicator != nullptr) RetainCommunicator(communicator);
+  return request;
+}
 // Gives a request object back (but a shared one). It must be inactive.
 void DeleteRequest(Request* request);
 // Marks a request complete (schedules, generalised requests), wakes its owner if it has one.

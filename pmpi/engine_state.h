@@ -136,9 +136,8 @@ inline constexpr std::size_t kMaximumInline = 65536 - 256;
 inline constexpr std::size_t kSlotPayload = 65536;
 inline constexpr std::uint32_t kReplayedBit = 1U << 30;  // in WireHeader::csn: sent from the log
 
-void PrepareNodeMap();           // collective over MPI_COMM_WORLD, before NodeLeader is asked
-int NodeLeader(int world_rank);  // lowest world rank on the same node
-void StartWire();                // collective over MPI_COMM_WORLD
+void PrepareNodeMap();  // collective over MPI_COMM_WORLD, before NodeLeader is asked
+void StartWire();       // collective over MPI_COMM_WORLD
 void StopWire();
 Peer* MakePeer(int world_rank);
 // After a restart: what peers have that depends on the process.

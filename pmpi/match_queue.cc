@@ -94,16 +94,6 @@ void MatchQueue::ReplaceUnexpected(UnexpectedMessage* message, UnexpectedMessage
   message->arrival_next = message->arrival_previous = nullptr;
 }
 
-Request* MatchQueue::MatchPosted(int source, int tag) {
-  Request* named = BucketOf(source)->posted_head;
-  while (named != nullptr && !TagMatches(named->tag, tag)) named = named->next;
-  Request* any = wildcard.posted_head;
-  while (any != nullptr && !TagMatches(any->tag, tag)) any = any->next;
-  if (named == nullptr) return any;
-  if (any == nullptr) return named;
-  return named->post_order < any->post_order ? named : any;
-}
-
 UnexpectedMessage* MatchQueue::MatchUnexpected(int source, int tag) {
   if (source >= 0) {
     UnexpectedMessage* message = BucketOf(source)->unexpected_head;
@@ -117,6 +107,9 @@ UnexpectedMessage* MatchQueue::MatchUnexpected(int source, int tag) {
 }
 
 namespace engine {
+
+FTMPI_SAVED MatchQueue* g_last_queue = nullptr;
+
 namespace {
 
 struct QueueKey {
@@ -130,7 +123,6 @@ struct QueueKeyHash {
   }
 };
 FTMPI_SAVED std::unordered_map<QueueKey, std::unique_ptr<MatchQueue>, QueueKeyHash> g_queues;
-FTMPI_SAVED MatchQueue* g_last_queue = nullptr;
 
 // Blocks of two sizes are kept for reuse; larger ones go back to the heap.
 constexpr std::size_t kSmallPayload = 256;
@@ -144,11 +136,7 @@ constexpr std::size_t kKeptLarge = 256;
 
 }  // namespace
 
-MatchQueue* FindMatchQueue(std::uint64_t communicator_id, Context context) {
-  if (g_last_queue != nullptr && g_last_queue->communicator_id == communicator_id &&
-      g_last_queue->context == context) {
-    return g_last_queue;
-  }
+MatchQueue* LookUpMatchQueue(std::uint64_t communicator_id, Context context) {
   std::unique_ptr<MatchQueue>& queue = g_queues[QueueKey{communicator_id, context}];
   if (!queue) {
     queue = std::make_unique<MatchQueue>();

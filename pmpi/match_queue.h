@@ -79,13 +79,34 @@ struct MatchQueue {
 
 inline bool TagMatches(int wanted, int tag) { return wanted == tag || wanted == MPI_ANY_TAG; }
 
+inline Request* MatchQueue::MatchPosted(int source, int tag) {
+  Request* named = BucketOf(source)->posted_head;
+  while (named != nullptr && !TagMatches(named->tag, tag)) named = named->next;
+  Request* any = wildcard.posted_head;
+  if (__builtin_expect(any == nullptr, 1)) return named;
+  while (any != nullptr && !TagMatches(any->tag, tag)) any = any->next;
+  if (named == nullptr) return any;
+  if (any == nullptr) return named;
+  return named->post_order < any->post_order ? named : any;
+}
+
 namespace engine {
 
 // The queue of a communicator; made when the first message for it arrives or a member makes it.
 MatchQueue* AcquireMatchQueue(std::uint64_t communicator_id, Context context);
 void ReleaseMatchQueue(MatchQueue* queue);
 // The same without a reference, for an arriving message.
-MatchQueue* FindMatchQueue(std::uint64_t communicator_id, Context context);
+extern MatchQueue* g_last_queue;  // that was found
+MatchQueue* LookUpMatchQueue(std::uint64_t communicator_id, Context context);
+inline MatchQueue* FindMatchQueue(std::uint64_t communicator_id, Context context) {
+  MatchQueue* const last = g_last_queue;
+  if (__builtin_expect(
+          last != nullptr && last->communicator_id == communicator_id && last->context == context,
+          1)) {
+    return last;
+  }
+  return LookUpMatchQueue(communicator_id, context);
+}
 // Calls `visit` for each queue (end of replay).
 void ForEachMatchQueue(const std::function<void(MatchQueue*)>& visit);
 void DestroyMatchQueues();

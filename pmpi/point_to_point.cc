@@ -50,10 +50,11 @@ int ForeignSendInit(const void* buffer, int count, MPI_Datatype datatype, int pe
 // A send that is done at once, without a request of its own. The arguments have been checked.
 inline bool SentAtOnce(const void* buffer, int count, MPI_Datatype datatype, int destination,
                        int tag, Communicator* communicator, bool blocking) {
-  DatatypeLayout layout;
-  return destination != MPI_PROC_NULL && GetLayout(datatype, &layout) && layout.contiguous &&
-         engine::SendShort(communicator, static_cast<const std::byte*>(buffer) + layout.true_lower,
-                           layout.size * static_cast<std::uint64_t>(count), destination, tag,
+  if (__builtin_expect(destination == MPI_PROC_NULL, 0)) return false;
+  const DatatypeLayout* const layout = FindLayout(datatype);
+  return layout->contiguous &&
+         engine::SendShort(communicator, static_cast<const std::byte*>(buffer) + layout->true_lower,
+                           layout->size * static_cast<std::uint64_t>(count), destination, tag,
                            blocking);
 }
 

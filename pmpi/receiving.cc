@@ -129,8 +129,9 @@ void Deliver(Request* request, Peer* peer, const WireHeader& header, const std::
   request->source = header.source_rank;
   request->received_tag = header.tag;
   request->ssn = header.ssn;
-  DatatypeLayout layout;
-  FTMPI_CHECK(GetLayout(request->datatype, &layout));
+  const DatatypeLayout* const found = FindLayout(request->datatype);
+  FTMPI_CHECK(found != nullptr);
+  const DatatypeLayout& layout = *found;
   const std::uint64_t capacity = layout.size * static_cast<std::uint64_t>(request->count);
   const std::uint64_t bytes = header.payload_length;
   if (header.kind == MessageKind::kInline) {
