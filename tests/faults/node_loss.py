@@ -40,6 +40,11 @@ class Case:
     again: bool = False  # another node is lost during the recovery, after its first new checkpoint
     checkpoints: bool = True
     refused: str = ""  # what mpi-ft-recover refuses it with, unless --force is given
+    after: int = 2  # the nodes are lost when this checkpoint is permanent
+    process: bool = False  # only the processes of the program are lost there, not the nodes
+    start: str = r"checkpoint \d+"  # from where all ranks start, and what else is said
+    says: str = ""
+    none_shared: bool = False  # no image is in the job directory before the recovery
     variables: dict = dataclasses.field(default_factory=dict)
 
 
@@ -56,6 +61,18 @@ CASES = {
     "pessimistic_replaced": Case(HEAT, "pessimistic", [3], replaced=True),
     "optimistic": Case(FARM, "optimistic", [2]),
     "optimistic_two": Case(HEAT, "optimistic", [0, 3], replaced=True),
+    "levels_local": Case(GAUSS, "causal", [2], process=True, after=3, start="checkpoint (3|5|7|9)",
+                         says=r"gathering checkpoint \d+ \(level local\)", none_shared=True,
+                         variables={"FT_CKPT_LEVELS": "local,partner:2,shared:1000"}),
+    "levels_partner": Case(TSP, "causal", [2], start="checkpoint (2|4|6|8)",
+                           says=r"gathering checkpoint \d+ \(level partner\)", none_shared=True,
+                           variables={"FT_CKPT_LEVELS": "local,partner:2,shared:1000"}),
+    "levels_partner_replaced": Case(HEAT, "pessimistic", [0], replaced=True, again=True,
+                                    start="checkpoint [1-9][0-9]*", none_shared=True,
+                                    variables={"FT_CKPT_LEVELS": "partner,shared:1000"}),
+    "levels_two": Case(HEAT, "optimistic", [1, 2], after=6, start="checkpoint (5|10)",
+                       says=r"checkpoint \d+ is not used: rank 1's file was on node n1, its copy on node n2",
+                       variables={"FT_CKPT_LEVELS": "partner,shared:5"}),
     "coordinated": Case(HEAT, "coordinated", [1]),
     "coordinated_two": Case(FARM, "coordinated", [1, 3], replaced=True),
 }
@@ -98,7 +115,8 @@ class Trial:
 
     def checkpoint(self):
         """The newest permanent checkpoint, 0: none."""
-        found = [int(path.parent.name.split("-")[1]) for path in self.job.glob("checkpoint-*/checkpoint.h5")]
+        found = [int(path.parent.name.split("-")[1]) for name in ("checkpoint.h5", "level")
+                 for path in self.job.glob(f"checkpoint-*/{name}")]
         return max(found, default=0)
 
     def run(self, command, name, lost, ready):
@@ -118,8 +136,11 @@ class Trial:
                     raise Failed(f"{name}: ended (exit code {process.poll()}) before a node could be lost\n"
                                  + err.read_text(errors="replace")[-1500:])
                 for number in lost:
-                    self.nodes.lose(number)
-                process.wait(timeout=max(1.0, deadline - time.monotonic()))
+                    if self.case.process:
+                        self.nodes.on(f"n{number}", "sh", "-c", f"kill -KILL $(pidof {self.case.program.name})")
+                    else:
+                        self.nodes.lose(number)
+                self.wait_for_end(process, bool(lost), deadline)
             except subprocess.TimeoutExpired:
                 raise Failed(f"{name}: hung\n" + err.read_text(errors="replace")[-1500:]) from None
             finally:
@@ -129,18 +150,45 @@ class Trial:
         self.stdout += out.read_bytes()
         return process.returncode, err.read_text(errors="replace")
 
+    @staticmethod
+    def wait_for_end(process, lost, deadline):
+        try:
+            process.wait(timeout=30 if lost else max(1.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            if not lost:
+                raise
+            # Open MPI's launcher often hangs when nodes are lost: its user ends it.
+            process.terminate()
+            process.wait(timeout=30)
+
     def recover(self, name, options, lost=(), ready=lambda: True):
         return self.run([self.build.recover, *options, self.job], name, lost, ready)
 
-    def expect_plan(self, text, lost):
+    def expect_plan(self, text, lost, replaced):
         """The plan names what was lost and, with checkpoints, starts every rank from one and the same."""
         starts = set(re.findall(r"^ +\d+  n\d+ .* (checkpoint \d+|initial state) ", text, re.M))
-        if len(starts) != 1 or starts.pop().startswith("checkpoint") != self.case.checkpoints:
+        expected = self.case.start if self.case.checkpoints else "initial state"
+        if len(starts) != 1 or not re.fullmatch(expected, starts.pop()) or not re.search(self.case.says, text):
             raise Failed("the plan does not say what is expected:\n" + text)
-        words = "has lost its logs" if self.case.replaced else "was lost"
+        if self.case.process:
+            return
+        words = "has lost its logs" if replaced else "was lost"
         for number in lost:
             if f"node n{number} {words}" not in text:
                 raise Failed(f"the plan does not name node n{number}:\n" + text)
+
+    def expect_nothing_left(self, nodes):
+        """A job that has ended well has taken its files away, from the nodes too."""
+        deadline = time.monotonic() + 20
+        while True:
+            rest = [f"{node}: {entry}" for node in nodes
+                    for entry in self.nodes.on(node, "ls", "/dev/shm").split() if entry == "local"]
+            rest += [str(path) for path in [self.job] if path.exists()]
+            if not rest:
+                return
+            if time.monotonic() > deadline:
+                raise Failed(f"left over: {rest}")
+            time.sleep(0.1)
 
     def go(self):
         case = self.case
@@ -150,7 +198,7 @@ class Trial:
         def ready():
             nonlocal begun
             if case.checkpoints:
-                return self.checkpoint() >= 2
+                return self.checkpoint() >= case.after
             if begun is None and (self.job / "job.json").exists():
                 begun = time.monotonic()
             return begun is not None and time.monotonic() - begun > reference.seconds / 2
@@ -159,6 +207,10 @@ class Trial:
         if code == 0:
             raise Failed("mpirun reports success although a node was lost")
         left = [f"n{number}" for number in range(NODES) if number not in case.lost]
+        if case.process:
+            left = [f"n{number}" for number in range(NODES)]
+        if case.none_shared and list(self.job.glob("checkpoint-*/*.h5")):
+            raise Failed("there are images in the job directory")
         if case.replaced:
             for number in case.lost:
                 self.nodes.start(number)
@@ -175,17 +227,18 @@ class Trial:
         if case.again:
             lost_again = [int(left[-1][1:])]
         code, text = self.recover("recovery", options, lost_again, lambda: self.checkpoint() > newest + 1)
-        self.expect_plan(text, case.lost)
+        self.expect_plan(text, case.lost, case.replaced)
         if lost_again:
-            left = left[:-1]
+            left = [node for node in left if node != f"n{lost_again[0]}"]
             code, text = self.recover("recovery2", ["--hosts", ",".join(left)])
-            self.expect_plan(text, lost_again)
+            self.expect_plan(text, lost_again, False)
         if code != 0:
             raise Failed(f"mpi-ft-recover: exit code {code}\n{text}")
         try:
             campaign.check(case.program, reference, self.stdout, b"")
         except campaign.Mismatch as mismatch:
             raise Failed(str(mismatch)) from None
+        self.expect_nothing_left(left)
         print("  " + "\n  ".join(text.strip().splitlines()[:6]), flush=True)
 
 
