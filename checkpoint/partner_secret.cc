@@ -56,7 +56,7 @@ std::string ReadPartnerSecret(const std::string& job_directory, std::string* err
              "; it belongs to the job, put it back or leave partner out of FT_CKPT_LEVELS";
     return "";
   }
-  const std::string secret(text.data(), static_cast<std::size_t>(got));
+  std::string secret(text.data(), static_cast<std::size_t>(got));
   if (secret.size() == kPartnerSecretLength &&
       secret.find_first_not_of("0123456789abcdef") == std::string::npos) {
     return secret;

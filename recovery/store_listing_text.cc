@@ -160,6 +160,12 @@ std::string VerificationText(const StoreListing& listing) {
   const ListedCheckpoint* newest = listing.Newest();
   text += newest == nullptr ? "no checkpoint of the whole job can be started from\n"
                             : fmt::format("a restart takes checkpoint {}\n", newest->report.csn);
+  for (const ListedCheckpoint& each : listing.checkpoints) {
+    if (!each.on_nodes || (newest != nullptr && each.report.csn < newest->report.csn)) continue;
+    text += fmt::format("... or checkpoint {}, if its files are whole on the nodes (level {})\n",
+                        each.report.csn, each.level);
+    break;
+  }
   return text;
 }
 

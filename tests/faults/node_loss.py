@@ -4,7 +4,7 @@
     node_loss.py --build DIR [CASE...]      (default: all cases; --list names them)
 
 The nodes are simulated on this machine (simulated_nodes.py): processes and node-local memory of the lost one are
-really gone, and the others are not told. One rank runs on each of four nodes; the node is lost once a second
+really gone, and the others are not told. One rank, or two, run on each of four nodes; the node is lost once a second
 checkpoint is permanent. Ends with 77, and says why, where nodes can't be made.
 """
 
@@ -27,6 +27,7 @@ NODES = 4
 SKIPPED = 77
 GAUSS = campaign.Program("gauss", NODES, ["--size", 1500, "--print-every", 100], [], "same")
 HEAT = campaign.Program("heat2d", NODES, ["--size", 400, "--steps", 3000, "--print-every", 50], [], "same")
+HEAT8 = campaign.Program("heat2d", 2 * NODES, ["--size", 400, "--steps", 2000, "--print-every", 50], [], "same")
 TSP = campaign.Program("tsp", NODES, ["--size", 16, "--seed", 1], [], "trace")
 FARM = campaign.Program("farm", NODES, ["--tasks", 400, "--work", 2000000], [], "trace")
 
@@ -70,6 +71,9 @@ CASES = {
     "levels_partner_replaced": Case(HEAT, "pessimistic", [0], replaced=True, again=True,
                                     start="checkpoint [1-9][0-9]*", none_shared=True,
                                     variables={"FT_CKPT_LEVELS": "partner,shared:1000"}),
+    "levels_two_ranks_each": Case(HEAT8, "causal", [3], after=3, start="checkpoint [1-9][0-9]*",
+                                  says=r"gathering checkpoint \d+ \(level partner\)", none_shared=True,
+                                  variables={"FT_CKPT_LEVELS": "partner,shared:1000"}),
     "levels_two": Case(HEAT, "optimistic", [1, 2], after=6, start="checkpoint (5|10)",
                        says=r"checkpoint \d+ is not used: rank 1's file was on node n1, its copy on node n2",
                        variables={"FT_CKPT_LEVELS": "partner,shared:5"}),
@@ -95,21 +99,22 @@ class Trial:
     def bare(self):
         """Output without the library, on this machine."""
         program = self.case.program
-        if program.name not in self.references:
+        key = (program.name, program.np)
+        if key not in self.references:
             outcome = mpi_jobs.run(
                 mpi_jobs.mpirun(program.np, self.build.program(program.name), program.arguments), self.directory)
             if outcome.code != 0:
                 raise SystemExit(f"{program.name} alone: exit code {outcome.code}\n{outcome.stderr.decode()}")
-            self.references[program.name] = campaign.Reference(
+            self.references[key] = campaign.Reference(
                 outcome.stdout, campaign.result_line(outcome.stdout), outcome.seconds)
-        return self.references[program.name]
+        return self.references[key]
 
     def command(self):
         program = self.case.program
         exports = {"FT_DIR": self.job, "FT_LOCAL": "/dev/shm/local", **self.case.variables}
         if self.case.checkpoints:
             exports["FT_CKPT_INTERVAL"] = "0.4"
-        places = ",".join(f"n{number}" for number in range(NODES))
+        places = ",".join(f"n{number}:{program.np // NODES}" for number in range(NODES))
         return mpi_jobs.mpirun(program.np, self.build.program(program.name), program.arguments, self.case.mode,
                                self.build.library, exports, ["--host", places])
 
