@@ -7,6 +7,7 @@
 #include <array>
 #include <vector>
 
+#include "checkpoint/checkpoint_directory.h"
 #include "checkpoint/deletion.h"
 #include "checkpoint/level_record.h"
 #include "checkpoint/partner_secret.h"
@@ -64,6 +65,26 @@ void EmptyStores(const std::string& local_directory) {
     } catch (const logging::LogError& error) {
       Message("old checkpoints on this node can't be removed: %s; the job goes on", error.what());
     }
+  }
+}
+
+// The nodes keep FT_CKPT_KEEP checkpoints of each level; the records of older ones mean nothing.
+void RemoveOlderRecords(const checkpoint::LevelRecord& newest) {
+  Environment* environment = Environment::Posix();
+  const std::string& root = TheLevels().names.job_directory;
+  int kept = 1;
+  try {
+    for (const checkpoint::CheckpointListing& each :
+         checkpoint::ListCheckpoints(environment, root)) {
+      if (each.csn >= newest.csn || each.has_index || !each.has_level) continue;
+      const auto record = checkpoint::ReadLevelRecord(environment, root, each.csn);
+      if (!record || record->level != newest.level) continue;
+      if (kept++ < g.configuration.checkpoint_keep) continue;
+      checkpoint::DeleteCheckpoint(environment, root, each.csn);
+    }
+  } catch (const logging::LogError& error) {
+    Message("the record of an older checkpoint can't be removed: %s; the job goes on",
+            error.what());
   }
 }
 
@@ -178,35 +199,33 @@ bool RecordCommit(std::uint32_t csn) {
   record.time = environment->WallClockNanoseconds();
   try {
     checkpoint::WriteLevelRecord(environment, levels.names.job_directory, record);
-    return true;
   } catch (const logging::LogError& error) {
     Message("checkpoint %u could not be made permanent: %s", csn, error.what());
     return false;
   }
+  RemoveOlderRecords(record);
+  return true;
 }
 
 void OnPermanent(std::uint32_t csn) {
   if (!Leads()) return;
   const Levels& levels = TheLevels();
+  const Level level = PlaceOf(csn).level;
+  const int files = levels.ranks_here + (level == Level::kPartner ? levels.ranks_before : 0);
   checkpoint::ServerConnection server;
-  const int keep = g.configuration.checkpoint_keep;
-  bool done = Connect(&server) && server.MakePermanent(levels.names.job, csn, g.size, Level::kLocal,
-                                                       levels.ranks_here, keep);
-  if (done && PlaceOf(csn).level == Level::kPartner) {
-    done = server.MakePermanent(levels.names.job, csn, g.size, Level::kPartner, levels.ranks_before,
-                                keep);
-  }
-  if (!done) {
+  if (!Connect(&server) || !server.MakePermanent(levels.names.job, csn, g.size, level, files,
+                                                 g.configuration.checkpoint_keep)) {
     Message("older checkpoints on this node could not be removed: %s; the job goes on",
             server.error());
   }
 }
 
 void RemoveGivenUp(std::uint32_t csn) {
+  const std::uint64_t job = TheLevels().names.job;
   checkpoint::ServerConnection server;
-  // On the other nodes it goes with the next commit.
-  if (!Connect(&server) || !server.Abort(TheLevels().names.job, csn, g.size, Level::kLocal) ||
-      !server.Abort(TheLevels().names.job, csn, g.size, Level::kShared)) {
+  // On the other nodes it goes with the next commit of its level.
+  if (!Connect(&server) || !server.Abort(job, csn, g.size, PlaceOf(csn).level) ||
+      !server.Abort(job, csn, g.size, Level::kShared)) {
     Message("files of checkpoint %u, which was given up, can't be removed: %s", csn,
             server.error());
   }

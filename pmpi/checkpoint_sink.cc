@@ -141,18 +141,16 @@ bool ServerSink::Put(const image::Image& image) {
 
   checkpoint::ServerConnection server;
   checkpoint::WriteAnswer answer;
-  // A copy for a partner is made of the node's own file.
-  const checkpoint::Level level =
-      place_.level == checkpoint::Level::kPartner ? checkpoint::Level::kLocal : place_.level;
   bool written =
-      server.Connect(socket_.c_str()) &&
-      server.Write(attributes, sections, datasets, level, g.configuration.compression, &answer);
+      server.Connect(socket_.c_str()) && server.Write(attributes, sections, datasets, place_.level,
+                                                      g.configuration.compression, &answer);
   if (written && place_.level == checkpoint::Level::kPartner) {
     checkpoint::CopyRequest copy{};
     copy.csn = csn_;
     copy.rank = attributes.rank;
     copy.kind = attributes.kind;
     copy.port = place_.port;
+    copy.level = place_.level;
     std::snprintf(copy.host, sizeof copy.host, "%s", place_.partner.c_str());
     written = server.Push(copy);
   }

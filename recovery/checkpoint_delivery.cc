@@ -86,7 +86,7 @@ void Deliver(Environment* environment, const DeliveryOptions& options) {
   };
   for (const std::int32_t rank : options.own)
     deliver(checkpoint::LocalStoreDirectory(options.local_directory), rank);
-  for (const std::int32_t rank : options.copies)
+  for (const std::int32_t rank : options.copied)
     deliver(checkpoint::PartnerStoreDirectory(options.local_directory), rank);
   environment->SyncDirectory(directory);
 }

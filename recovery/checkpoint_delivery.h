@@ -18,8 +18,8 @@ struct DeliveryOptions {
   std::uint64_t csn = 0;
   std::uint32_t epoch = 0;  // in which the checkpoint was taken
   std::int32_t np = 0;
-  std::vector<std::int32_t> own;     // ranks whose files are in the node's own store
-  std::vector<std::int32_t> copies;  // ranks whose copies the node holds
+  std::vector<std::int32_t> own;     // ranks whose files are in the node's store of level local
+  std::vector<std::int32_t> copied;  // ... of level partner
   std::function<void()> on_part;     // while it works
 };
 

@@ -110,8 +110,8 @@ std::string DeliverThere(const JobDescription& job, const GatheringOptions& opti
                                             std::to_string(record.np),
                                             "--own",
                                             fmt::format("{}", fmt::join(delivery.own, ",")),
-                                            "--copies",
-                                            fmt::format("{}", fmt::join(delivery.copies, ",")),
+                                            "--copied",
+                                            fmt::format("{}", fmt::join(delivery.copied, ",")),
                                             "--output",
                                             options.job_directory};
   std::string reason;
@@ -134,7 +134,7 @@ std::string DeliverHere(Environment* environment, const JobDescription& job,
   here.epoch = record.epoch;
   here.np = record.np;
   here.own = delivery.own;
-  here.copies = delivery.copies;
+  here.copied = delivery.copied;
   try {
     Deliver(environment, here);
   } catch (const LogError& error) {
@@ -197,7 +197,9 @@ DeliveryPlan PlanDelivery(const LevelRecord& record, const JobDescription& job,
   for (std::int32_t rank = 0; rank < job.np; ++rank) {
     const std::string& home = nodes[static_cast<std::size_t>(rank)];
     if (whole.contains(home)) {
-      from(home).own.push_back(rank);
+      Delivery& delivery = from(home);
+      (record.level == checkpoint::Level::kPartner ? delivery.copied : delivery.own)
+          .push_back(rank);
       continue;
     }
     if (record.level != checkpoint::Level::kPartner) {
@@ -212,7 +214,7 @@ DeliveryPlan PlanDelivery(const LevelRecord& record, const JobDescription& job,
                       rank, home, partner);
       return plan;
     }
-    from(partner).copies.push_back(rank);
+    from(partner).copied.push_back(rank);
   }
   return plan;
 }

@@ -30,8 +30,8 @@ struct GatheringOptions {
 // From which node each rank's file of a checkpoint is to be had.
 struct Delivery {
   std::string node;
-  std::vector<std::int32_t> own;
-  std::vector<std::int32_t> copies;
+  std::vector<std::int32_t> own;     // of level local
+  std::vector<std::int32_t> copied;  // of level partner: the node's, or those that it holds
 };
 struct DeliveryPlan {
   std::vector<Delivery> deliveries;  // by node, in order of first need

@@ -50,10 +50,10 @@ int Run(int argc, char** argv) {
       ->required();
   std::uint64_t csn = 0;
   std::string own;
-  std::string copies;
+  std::string copied;
   application.add_option("--deliver", csn, "copy the node's files of this checkpoint instead");
-  application.add_option("--own", own, "... ranks whose files are in the node's own store");
-  application.add_option("--copies", copies, "... ranks whose copies the node holds");
+  application.add_option("--own", own, "... ranks whose files are in its store of level local");
+  application.add_option("--copied", copied, "... of level partner");
   CLI11_PARSE(application, argc, argv);
   const auto [end, error] = std::from_chars(job.data(), job.data() + job.size(), options.job, 16);
   if (error != std::errc() || end != job.data() + job.size()) {
@@ -75,9 +75,9 @@ int Run(int argc, char** argv) {
     delivery.epoch = options.epoch;
     delivery.np = options.ranks;
     if (!ParseRanks(own, options.ranks, &delivery.own) ||
-        !ParseRanks(copies, options.ranks, &delivery.copies)) {
-      fmt::print(stderr, "mpi-ft-inventory: --own {} --copies {}: no lists of ranks\n", own,
-                 copies);
+        !ParseRanks(copied, options.ranks, &delivery.copied)) {
+      fmt::print(stderr, "mpi-ft-inventory: --own {} --copied {}: no lists of ranks\n", own,
+                 copied);
       return 2;
     }
     delivery.on_part = [&say] { say("copying"); };

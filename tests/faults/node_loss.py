@@ -65,9 +65,10 @@ CASES = {
     "levels_local": Case(GAUSS, "causal", [2], process=True, after=3, start="checkpoint (3|5|7|9)",
                          says=r"gathering checkpoint \d+ \(level local\)", none_shared=True,
                          variables={"FT_CKPT_LEVELS": "local,partner:2,shared:1000"}),
-    "levels_partner": Case(TSP, "causal", [2], start="checkpoint (2|4|6|8)",
+    # The newest three or more are on the lost node alone.
+    "levels_partner": Case(TSP, "causal", [2], after=8, start="checkpoint (5|10)",
                            says=r"gathering checkpoint \d+ \(level partner\)", none_shared=True,
-                           variables={"FT_CKPT_LEVELS": "local,partner:2,shared:1000"}),
+                           variables={"FT_CKPT_LEVELS": "local,partner:5,shared:1000", "FT_CKPT_INTERVAL": "0.2"}),
     "levels_partner_replaced": Case(HEAT, "pessimistic", [0], replaced=True, again=True,
                                     start="checkpoint [1-9][0-9]*", none_shared=True,
                                     variables={"FT_CKPT_LEVELS": "partner,shared:1000"}),
@@ -111,9 +112,10 @@ class Trial:
 
     def command(self):
         program = self.case.program
-        exports = {"FT_DIR": self.job, "FT_LOCAL": "/dev/shm/local", **self.case.variables}
+        exports = {"FT_DIR": self.job, "FT_LOCAL": "/dev/shm/local"}
         if self.case.checkpoints:
             exports["FT_CKPT_INTERVAL"] = "0.4"
+        exports |= self.case.variables
         places = ",".join(f"n{number}:{program.np // NODES}" for number in range(NODES))
         return mpi_jobs.mpirun(program.np, self.build.program(program.name), program.arguments, self.case.mode,
                                self.build.library, exports, ["--host", places])

@@ -133,7 +133,7 @@ TEST_F(PlanDeliveryTest, EachNodeItsOwn) {
   ASSERT_EQ(plan.deliveries.size(), 3U);
   EXPECT_EQ(plan.deliveries[1].node, "b");
   EXPECT_THAT(plan.deliveries[1].own, ElementsAre(2, 3));
-  EXPECT_THAT(plan.deliveries[1].copies, IsEmpty());
+  EXPECT_THAT(plan.deliveries[1].copied, IsEmpty());
 }
 
 TEST_F(PlanDeliveryTest, ALostNodesFilesComeFromItsPartner) {
@@ -144,8 +144,9 @@ TEST_F(PlanDeliveryTest, ALostNodesFilesComeFromItsPartner) {
     EXPECT_EQ(plan.obstacle, "");
     ASSERT_EQ(plan.deliveries.size(), 2U);
     EXPECT_EQ(plan.deliveries[0].node, "a");
-    EXPECT_THAT(plan.deliveries[0].own, ElementsAre(0, 1));
-    EXPECT_THAT(plan.deliveries[0].copies, ElementsAre(4, 5));
+    EXPECT_THAT(plan.deliveries[0].own, IsEmpty());
+    EXPECT_THAT(plan.deliveries[0].copied, ElementsAre(0, 1, 4, 5));
+    EXPECT_THAT(plan.deliveries[1].copied, ElementsAre(2, 3));
   }
 }
 
@@ -167,7 +168,7 @@ class DeliverTest : public testing::Test {
     options_.epoch = 1;
     options_.np = 6;
     options_.own = {2};
-    options_.copies = {5};
+    options_.copied = {5};
     std::filesystem::create_directories(directory_ / "job/checkpoint-4");
     Write(checkpoint::LocalStoreDirectory(options_.local_directory), 2, 1);
     Write(checkpoint::PartnerStoreDirectory(options_.local_directory), 5, 1);
