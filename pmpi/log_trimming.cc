@@ -48,6 +48,7 @@ void TrimTo(const LogPoint& point, std::uint32_t oldest) {
 }  // namespace
 
 void NoteCut(const checkpoint::CutRecord& cut) {
+  engine::LogAllBuilt();
   LogPoint point;
   point.csn = cut.csn;
   point.position = g.payload_log->end_position();
