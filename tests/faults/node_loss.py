@@ -66,9 +66,12 @@ CASES = {
                          says=r"gathering checkpoint \d+ \(level local\)", none_shared=True,
                          variables={"FT_CKPT_LEVELS": "local,partner:2,shared:1000"}),
     # The newest three or more are on the lost node alone.
-    "levels_partner": Case(TSP, "causal", [2], after=8, start="checkpoint (5|10)",
+    "levels_partner": Case(HEAT, "causal", [2], after=8, start="checkpoint (5|10)",
                            says=r"gathering checkpoint \d+ \(level partner\)", none_shared=True,
                            variables={"FT_CKPT_LEVELS": "local,partner:5,shared:1000", "FT_CKPT_INTERVAL": "0.2"}),
+    "levels_partner_events": Case(TSP, "causal", [2], start="checkpoint [1-9][0-9]*", none_shared=True,
+                                  says=r"gathering checkpoint \d+ \(level partner\)",
+                                  variables={"FT_CKPT_LEVELS": "partner,shared:1000"}),
     "levels_partner_replaced": Case(HEAT, "pessimistic", [0], replaced=True, again=True,
                                     start="checkpoint [1-9][0-9]*", none_shared=True,
                                     variables={"FT_CKPT_LEVELS": "partner,shared:1000"}),
