@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "checkpoint/kind_names.h"
+#include "checkpoint/level_record.h"
 
 namespace ftmpi::checkpoint {
 namespace {
@@ -70,6 +71,7 @@ std::vector<CheckpointListing> ListCheckpoints(Environment* environment, const s
     listing.csn = *csn;
     for (const std::string& file : environment->List(JoinPath(root, name))) {
       if (file == kIndexName) listing.has_index = true;
+      if (file == kLevelRecordName) listing.has_level = true;
       if (file.ends_with(".new")) listing.leftovers.push_back(file);
       if (const auto rank = NumberIn<std::int32_t>(file, "rank-", ".h5")) {
         listing.ranks.push_back(*rank);

@@ -34,6 +34,7 @@ struct CheckpointListing {
   std::vector<std::int32_t> ranks;     // ascending; of whom there is a file
   std::vector<std::string> transit;    // names of files with messages in transit
   std::vector<std::string> leftovers;  // names of files that were being written
+  bool has_level = false;              // its files are on the nodes (level_record.h)
 };
 // By descending CSN; empty when there is no root.
 std::vector<CheckpointListing> ListCheckpoints(logging::Environment* environment,

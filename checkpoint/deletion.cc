@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "checkpoint/checkpoint_directory.h"
+#include "checkpoint/level_record.h"
 #include "checkpoint/sealed_file.h"
 #include "checkpoint/store_error.h"
 
@@ -15,9 +16,11 @@ using logging::JoinPath;
 void DeleteCheckpoint(Environment* environment, const std::string& root, std::uint64_t csn) {
   const std::string directory = CheckpointDirectory(root, csn);
   if (!environment->Exists(directory)) return;
-  // Without it the rest counts for nothing, however far we get.
-  if (environment->Exists(IndexPath(root, csn))) {
-    environment->Remove(IndexPath(root, csn));
+  // Without them the rest counts for nothing, however far we get.
+  for (const char* name : {kIndexName, kLevelRecordName}) {
+    const std::string path = JoinPath(directory, name);
+    if (!environment->Exists(path)) continue;
+    environment->Remove(path);
     environment->SyncDirectory(directory);
   }
   for (const CheckpointListing& each : ListCheckpoints(environment, root)) {

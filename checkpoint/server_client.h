@@ -46,8 +46,9 @@ class ServerConnection {
   bool Abort(std::uint64_t job, std::uint64_t csn, int np, Level level);
   // Of this rank's own checkpoints, those before `keep_from` that no kept one builds on.
   bool Discard(int rank, std::uint64_t keep_from, Level level);
-  // Copies this rank's file of the local level to the server of another node, or gets it from there
-  // (to the local level). CopyRequest::port is what StartCheckpointServer told on that node.
+  // Copies this rank's file, of the level that the request names, to the server of another node, or
+  // gets it from there (to the local level). CopyRequest::port is what StartCheckpointServer told
+  // on that node.
   bool Push(const CopyRequest& request);
   bool Fetch(const CopyRequest& request);
   bool Ping();

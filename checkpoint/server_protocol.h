@@ -9,7 +9,7 @@
 namespace ftmpi::checkpoint {
 
 inline constexpr std::uint32_t kServerMagic = 0x53435446;  // "FTCS"
-inline constexpr std::uint16_t kServerVersion = 2;
+inline constexpr std::uint16_t kServerVersion = 3;
 
 enum class MessageType : std::uint16_t {
   kWrite = 1,
@@ -39,7 +39,7 @@ static_assert(sizeof(MessageHeader) == 16);
 enum class Level : std::uint32_t {
   kShared = 1,   // the job directory
   kLocal = 2,    // this node's store
-  kPartner = 3,  // copies that this node holds for others
+  kPartner = 3,  // files of which there are copies: this node's, and those that it holds for others
 };
 
 struct Hello {
@@ -73,13 +73,14 @@ struct DiscardRequest {
 };
 static_assert(sizeof(DiscardRequest) == 16);
 
-// To or from the server of another node, local level here, partner level there.
+// To or from the server of another node: partner level there; here partner level too (a push only),
+// or local level.
 struct CopyRequest {
   std::uint64_t csn;
   std::int32_t rank;
   CheckpointKind kind;
   std::uint32_t port;
-  std::uint32_t reserved;
+  Level level;     // here; kLocal or kPartner
   char host[256];  // zero-terminated
 };
 static_assert(sizeof(CopyRequest) == 280);

@@ -104,10 +104,10 @@ class Session {
 
   const std::string& Root(Level level, bool make) {
     if (level == Level::kShared) return roots_.shared;
-    if (level == Level::kPartner && !make) return roots_.partner;
-    if (level != Level::kLocal) throw ConnectionEnded();
-    if (make) environment_->MakeDirectory(roots_.local);
-    return roots_.local;
+    if (level != Level::kLocal && level != Level::kPartner) throw ConnectionEnded();
+    const std::string& root = level == Level::kLocal ? roots_.local : roots_.partner;
+    if (make) environment_->MakeDirectory(root);
+    return root;
   }
 
   // Whether the request has been answered; if not, `reply` is the answer.
@@ -203,7 +203,9 @@ class Session {
   void Copy(MessageType type, CopyRequest request, Reply* reply) {
     request.host[sizeof request.host - 1] = '\0';
     if (!KindIsKnown(request.kind) || request.csn == 0 || request.rank < 0 || request.port == 0 ||
-        request.port > 65535) {
+        request.port > 65535 ||
+        !(request.level == Level::kLocal ||
+          (request.level == Level::kPartner && type == MessageType::kPush))) {
       throw ConnectionEnded();
     }
     if (roots_.secret.empty()) {
@@ -212,7 +214,7 @@ class Session {
     const Partner partner{request.host, static_cast<std::uint16_t>(request.port), roots_.secret};
     const CopyName name{request.csn, request.rank, request.kind};
     reply->numbers[0] = type == MessageType::kPush
-                            ? PushCopy(environment_, roots_.local, name, partner)
+                            ? PushCopy(environment_, Root(request.level, false), name, partner)
                             : FetchCopy(environment_, roots_.local, name, partner);
   }
 

@@ -4,11 +4,11 @@ find_package(HDF5 REQUIRED COMPONENTS C)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)
 
-add_library(ftmpi_checkpoint_client STATIC manifest.cc server_client.cc server_start.cc socket_address.cc)
+add_library(ftmpi_checkpoint_client STATIC manifest.cc partner_secret.cc server_client.cc server_start.cc socket_address.cc)
 target_link_libraries(ftmpi_checkpoint_client PUBLIC ftmpi_flags ftmpi_logging ${CMAKE_DL_LIBS})
 
 # Names, deletion and seals: all that can be known of checkpoint files without HDF5.
-add_library(ftmpi_checkpoint_files STATIC checkpoint_directory.cc deletion.cc sealed_file.cc)
+add_library(ftmpi_checkpoint_files STATIC checkpoint_directory.cc deletion.cc level_record.cc sealed_file.cc)
 target_link_libraries(ftmpi_checkpoint_files PUBLIC ftmpi_flags ftmpi_checkpoint_client ftmpi_logging)
 
 add_library(ftmpi_checkpoint_store STATIC

@@ -1,7 +1,9 @@
 #include "pmpi/checkpoint_settings.h"
 
+#include <algorithm>
 #include <charconv>
 #include <csignal>
+#include <iterator>
 
 #include "pmpi/environment_value.h"
 
@@ -83,10 +85,63 @@ bool ReadProtocol(CheckpointSettings* settings, std::string* error) {
   return true;
 }
 
+constexpr const char* kLevelsAllowed =
+    "use levels of local, partner, shared, in this order and with shared among them, each with the "
+    "number of checkpoints after which it is due (the first: every one), as in "
+    "local,partner:4,shared:16";
+
 }  // namespace
+
+checkpoint::Level LevelOf(const CheckpointLevels& levels, std::uint64_t csn) {
+  if (levels.shared != 0 && csn % levels.shared == 0) return checkpoint::Level::kShared;
+  if (levels.partner != 0 && csn % levels.partner == 0) return checkpoint::Level::kPartner;
+  return checkpoint::Level::kLocal;
+}
+
+bool ReadCheckpointLevels(CheckpointLevels* levels, std::string* error) {
+  const std::string value = EnvironmentValue("FT_CKPT_LEVELS");
+  if (value.empty()) return true;
+  constexpr std::uint32_t kPartnerDefault = 4;
+  constexpr std::uint32_t kSharedDefault = 16;
+  constexpr std::uint32_t kMost = 1'000'000;
+  struct Known {
+    const char* name;
+    std::uint32_t usual;
+    std::uint32_t* number;
+  };
+  CheckpointLevels read{0, 0, 0};
+  const Known known[] = {{"local", 1, &read.local},
+                         {"partner", kPartnerDefault, &read.partner},
+                         {"shared", kSharedDefault, &read.shared}};
+  std::size_t next = 0;
+  bool lowest = true;
+  for (std::size_t at = 0; at <= value.size();) {
+    const std::size_t comma = std::min(value.find(',', at), value.size());
+    const std::string part = value.substr(at, comma - at);
+    const std::size_t colon = std::min(part.find(':'), part.size());
+    while (next < std::size(known) && part.substr(0, colon) != known[next].name) ++next;
+    if (next == std::size(known)) return Complain(error, "FT_CKPT_LEVELS", value, kLevelsAllowed);
+    std::uint32_t number = lowest ? 1 : known[next].usual;
+    if (colon < part.size()) {
+      const char* const end = part.data() + part.size();
+      auto [rest, code] = std::from_chars(part.data() + colon + 1, end, number);
+      if (code != std::errc() || rest != end || number < 1 || number > kMost ||
+          (lowest && number != 1)) {
+        return Complain(error, "FT_CKPT_LEVELS", value, kLevelsAllowed);
+      }
+    }
+    *known[next++].number = number;
+    lowest = false;
+    at = comma + 1;
+  }
+  if (read.shared == 0) return Complain(error, "FT_CKPT_LEVELS", value, kLevelsAllowed);
+  *levels = read;
+  return true;
+}
 
 bool ReadCheckpointSettings(CheckpointSettings* settings, std::string* error) {
   if (!ReadInterval(settings, error)) return false;
+  if (!ReadCheckpointLevels(&settings->levels, error)) return false;
   if (const std::string value = EnvironmentValue("FT_CKPT_TIMEOUT"); !value.empty()) {
     if (!ParseSeconds(value, &settings->timeout) || settings->timeout == 0)
       return Complain(error, "FT_CKPT_TIMEOUT", value, "use seconds, more than 0");
@@ -108,6 +163,9 @@ std::string AgreedCheckpointValues(const CheckpointSettings& settings) {
   text += " FT_MTBF=" + std::to_string(settings.mtbf) + "ns";
   text += " FT_CKPT_EVERY=" + std::to_string(settings.every);
   text += " FT_CKPT_SIGNAL=" + std::to_string(settings.signal);
+  text += " FT_CKPT_LEVELS=local:" + std::to_string(settings.levels.local) +
+          ",partner:" + std::to_string(settings.levels.partner) +
+          ",shared:" + std::to_string(settings.levels.shared);
   text += settings.transit == Transit::kMtv ? " FT_CKPT_TRANSIT=mtv" : " FT_CKPT_TRANSIT=ack";
   text += settings.strategy == MtvStrategy::kPessimistic ? " FT_MTV_STRATEGY=pessimistic"
                                                          : " FT_MTV_STRATEGY=optimistic";

@@ -5,8 +5,24 @@
 #include <string>
 
 #include "checkpoint/coordination.h"
+#include "checkpoint/server_protocol.h"
 
 namespace ftmpi {
+
+// FT_CKPT_LEVELS: every so many-th checkpoint has this level (checkpoint/LEVELS.md); 0: none.
+struct CheckpointLevels {
+  std::uint32_t local = 0;
+  std::uint32_t partner = 0;
+  std::uint32_t shared = 1;
+  // Whether all are of level shared.
+  [[nodiscard]] bool shared_only() const { return local == 0 && partner == 0; }
+};
+
+// The highest level whose number divides the CSN.
+checkpoint::Level LevelOf(const CheckpointLevels& levels, std::uint64_t csn);
+
+// Reads FT_CKPT_LEVELS. False: `error` names the value and what is allowed.
+bool ReadCheckpointLevels(CheckpointLevels* levels, std::string* error);
 
 struct CheckpointSettings {
   std::uint64_t interval = 0;              // FT_CKPT_INTERVAL, ns; 0: none by time
@@ -15,6 +31,7 @@ struct CheckpointSettings {
   std::uint64_t every = 0;                 // FT_CKPT_EVERY, messages; 0: none by messages
   int signal = 0;                          // FT_CKPT_SIGNAL; 0: none
   std::uint64_t timeout = 60'000'000'000;  // FT_CKPT_TIMEOUT, ns
+  CheckpointLevels levels;                 // FT_CKPT_LEVELS
   checkpoint::Transit transit = checkpoint::Transit::kMtv;                   // FT_CKPT_TRANSIT
   checkpoint::MtvStrategy strategy = checkpoint::MtvStrategy::kPessimistic;  // FT_MTV_STRATEGY
 };

@@ -99,6 +99,7 @@ ServerSink* Make(std::uint64_t job, const std::string& local_directory, std::uin
   sink->base_csn_ = base_csn;
   sink->mpi_version_ = MpiLibraryVersion();
   sink->socket_ = checkpoint::ServerSocketPath(local_directory, g.epoch);
+  sink->place_ = checkpoint_levels::PlaceOf(csn);
   sink->cut_ = std::move(cut);
   sink->record_.interval = g.interval;
   sink->record_.stdout_taken = g.status->stdout_taken.load();
@@ -140,9 +141,19 @@ bool ServerSink::Put(const image::Image& image) {
 
   checkpoint::ServerConnection server;
   checkpoint::WriteAnswer answer;
-  const bool written = server.Connect(socket_.c_str()) &&
-                       server.Write(attributes, sections, datasets, checkpoint::Level::kShared,
-                                    g.configuration.compression, &answer);
+  bool written =
+      server.Connect(socket_.c_str()) && server.Write(attributes, sections, datasets, place_.level,
+                                                      g.configuration.compression, &answer);
+  if (written && place_.level == checkpoint::Level::kPartner) {
+    checkpoint::CopyRequest copy{};
+    copy.csn = csn_;
+    copy.rank = attributes.rank;
+    copy.kind = attributes.kind;
+    copy.port = place_.port;
+    copy.level = place_.level;
+    std::snprintf(copy.host, sizeof copy.host, "%s", place_.partner.c_str());
+    written = server.Push(copy);
+  }
   if (!written) Message("checkpoint %u can't be written: %s", csn_, server.error());
   return written;
 }

@@ -10,6 +10,7 @@
 #include "checkpoint/manifest.h"
 #include "checkpoint/section.h"
 #include "pmpi/checkpoint_datasets.h"
+#include "pmpi/checkpoint_levels.h"
 
 namespace ftmpi::checkpoint_sink {
 
@@ -40,6 +41,7 @@ class ServerSink : public image::Sink {
   std::uint32_t csn_ = 0;
   std::uint32_t base_csn_ = 0;  // of the checkpoint whose pages it does not repeat; 0: none
   std::string socket_;
+  checkpoint_levels::Place place_;
   std::vector<std::byte> cut_;
   EngineRecord record_{};
   std::string mpi_version_;

@@ -19,6 +19,7 @@
 #include "checkpoint/server_client.h"
 #include "checkpoint/server_start.h"
 #include "logging/environment.h"
+#include "pmpi/checkpoint_levels.h"
 #include "pmpi/checkpoint_sink.h"
 #include "pmpi/checkpoint_triggers.h"
 #include "pmpi/communicator.h"
@@ -89,6 +90,10 @@ bool Connect(checkpoint::ServerConnection* server) {
 void RemoveGivenUp() {
   const Csn csn = std::exchange(g_checkpoints->given_up, 0);
   if (csn == 0) return;
+  if (!checkpoint_levels::IsShared(csn)) {
+    checkpoint_levels::RemoveGivenUp(csn);
+    return;
+  }
   checkpoint::ServerConnection server;
   if (!Connect(&server) ||
       !server.Abort(g_checkpoints->names.job, csn, g.size, checkpoint::Level::kShared)) {
@@ -131,7 +136,12 @@ class EngineHost : public checkpoint::CoordinationHost {
   }
   void MakePermanent(Csn csn) override {
     if (!Coordinated()) {
-      log_trimming::OnPermanent(csn);
+      // What the logs are trimmed by must survive the nodes.
+      if (checkpoint_levels::IsShared(csn)) {
+        log_trimming::OnPermanent(csn);
+      } else {
+        checkpoint_levels::OnPermanent(csn);
+      }
       return;
     }
     g_checkpoints->commit_took =
@@ -150,6 +160,10 @@ class EngineHost : public checkpoint::CoordinationHost {
   // Done by position, for all destinations at once: pmpi/log_trimming.h.
   void Trim(int /*destination*/, std::uint64_t /*count*/) override {}
   void RecordCommit(Csn csn) override {
+    if (!checkpoint_levels::IsShared(csn)) {
+      g_checkpoints->participant->OnCommitRecorded(csn, checkpoint_levels::RecordCommit(csn));
+      return;
+    }
     checkpoint::ServerConnection server;
     const bool done = Connect(&server) && server.MakePermanent(g_checkpoints->names.job, csn,
                                                                g.size, checkpoint::Level::kShared,
@@ -298,19 +312,19 @@ void Record(Csn csn) {
 
 void StartNodeServer(const JobNames& names) {
   if (engine::NodeLeader(g.rank) != g.rank) return;
-  checkpoint::ServerFacts facts;
-  facts.job_directory = names.job_directory;
-  facts.local_directory = names.local_directory;
-  facts.epoch = g.epoch;
   std::string error;
-  if (!checkpoint::StartCheckpointServer(facts, "", nullptr, &error)) Fatal("%s", error.c_str());
+  if (!checkpoint_levels::StartServer(names, g.epoch, &error)) Fatal("%s", error.c_str());
 }
 
 void Start(const JobNames& names, std::uint32_t csn) {
   g_checkpoints = new Checkpoints;
   g_checkpoints->names = names;
   // The others wait in the barrier behind MPI_Init.
-  if (csn == 0) StartNodeServer(names);
+  if (csn == 0) {
+    checkpoint_levels::ShareSecret(names);
+    StartNodeServer(names);
+  }
+  checkpoint_levels::MeetPartners(names);
   checkpoint::CoordinationConfiguration configuration;
   configuration.rank = g.rank;
   configuration.size = g.size;

@@ -222,6 +222,21 @@ bool ReadConfiguration(Configuration* configuration, std::string* error) {
         "FT_STATE=registered, where the program says when: leave them out";
     return false;
   }
+  if (!settings.levels.shared_only()) {
+    const char* obstacle = nullptr;
+    if (configuration->mode == Mode::kCoordinated) {
+      obstacle = "FT_MODE=coordinated, where output that was shown needs its checkpoint";
+    } else if (configuration->state == SavedState::kRegistered) {
+      obstacle = "FT_STATE=registered";
+    } else if (configuration->incremental != PageTracking::kOff) {
+      obstacle = "FT_INCREMENTAL";
+    }
+    if (obstacle != nullptr) {
+      *error = std::string("FT_CKPT_LEVELS with local or partner does not go with ") + obstacle +
+               ": leave one of them out";
+      return false;
+    }
+  }
   if (configuration->mode == Mode::kCoordinated) {
     if (configuration->state != SavedState::kImage) {
       *error =

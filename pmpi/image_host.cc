@@ -18,6 +18,7 @@
 #include "checkpoint/server_start.h"
 #include "logging/environment.h"
 #include "logging/replay_log.h"
+#include "pmpi/checkpoint_levels.h"
 #include "pmpi/checkpoint_sink.h"
 #include "pmpi/companion_link.h"
 #include "pmpi/configuration.h"
@@ -52,12 +53,9 @@ class ServerSource : public image::Source {
     const std::string path = checkpoint::ServerSocketPath(local, epoch);
     if (std::atoi(Variable("OMPI_COMM_WORLD_LOCAL_RANK")) == 0) {
       mkdir(local.c_str(), 0755);
-      checkpoint::ServerFacts facts;
-      facts.job_directory = directory;
-      facts.local_directory = local;
-      facts.epoch = epoch;
       std::string error;
-      if (!checkpoint::StartCheckpointServer(facts, "", nullptr, &error)) throw ImageError(error);
+      if (!checkpoint_levels::StartServer({log.job, directory, local}, epoch, &error))
+        throw ImageError(error);
     }
     // The node's first rank is about to start it.
     constexpr int kTries = 600;

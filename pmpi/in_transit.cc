@@ -59,6 +59,8 @@ std::string PathOf(const std::string& job_directory, std::uint32_t csn) {
 bool Write() {
   const Saved& saved = TheSaved();
   try {
+    // Of a checkpoint on the nodes it may be the first file in the job directory.
+    logging::Environment::Posix()->MakeDirectory(logging::DirectoryOf(saved.path));
     checkpoint::WriteTransitFile(logging::Environment::Posix(), saved.path, saved.owner,
                                  saved.records);
     return true;

@@ -16,6 +16,8 @@
 #include <vector>
 
 #include "checkpoint/deletion.h"
+#include "checkpoint/partner_secret.h"
+#include "checkpoint/server_start.h"
 #include "logging/environment.h"
 #include "logging/log_error.h"
 #include "logging/payload_log_format.h"
@@ -213,6 +215,15 @@ void RemoveLocalFiles(const CompanionFactsChecked& facts) {
     // Of the checkpoint server, which is about to end too.
     if (name.starts_with("checkpoint-server-")) Remove(facts.local_directory + "/" + name);
   }
+  for (const std::string& store : {checkpoint::LocalStoreDirectory(facts.local_directory),
+                                   checkpoint::PartnerStoreDirectory(facts.local_directory)}) {
+    try {
+      checkpoint::DeleteAllCheckpoints(logging::Environment::Posix(), store);
+    } catch (const logging::LogError&) {
+      // Something of the user's is among them: it stays.
+    }
+    rmdir(store.c_str());
+  }
   rmdir(facts.local_directory.c_str());
 }
 
@@ -257,6 +268,7 @@ void RemoveJobFiles(const CompanionFactsChecked& facts, const JobDescription& jo
   } catch (const logging::LogError&) {
     // Something of the user's is among them: it stays, and the directory with it.
   }
+  Remove(root + "/" + checkpoint::kPartnerSecretName);
   Remove(StdinLogPath(root));
   Remove(JobFilePath(root));
   rmdir(root.c_str());

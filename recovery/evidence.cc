@@ -119,6 +119,38 @@ void Apply(RankInventory* found, const JobDescription& job, RankFindings* findin
   }
 }
 
+// Ranks got beyond MPI_Init in the current epoch, as the job directory and the nodes tell. Then
+// every rank had made its logs before: whoever has none now has lost them, also on a node that
+// answers (a replacement that came back empty).
+bool EpochBegan(const std::string& job_directory, const JobDescription& job,
+                const std::vector<NodeInventory>& nodes) {
+  // job.json is written in MPI_Init when all ranks have their logs; by a recovery before they
+  // start.
+  if (job.current_epoch() == 0) return true;
+  for (const NodeInventory& node : nodes) {
+    for (const RankInventory& rank : node.ranks) {
+      const StatusInventory& status = rank.status;
+      if (status.present && status.damaged.empty() && status.epoch == job.current_epoch() &&
+          status.phase != logging::RankPhase::kStarting) {
+        return true;
+      }
+    }
+  }
+  for (int rank = 0; rank < job.np; ++rank) {
+    std::optional<ReplayProgress> progress;
+    try {
+      progress =
+          ReadReplayProgress(ProgressPath(job_directory, job.current_epoch(), rank), job.job, rank);
+    } catch (const JobDirectoryError&) {
+      continue;  // one of several signs
+    }
+    if (progress && progress->phase != static_cast<std::uint32_t>(logging::RankPhase::kStarting)) {
+      return true;
+    }
+  }
+  return false;
+}
+
 }  // namespace
 
 std::string ReplayLogPath(const std::string& job_directory, std::uint32_t epoch, int rank) {
@@ -149,6 +181,7 @@ Findings GatherEvidence(Environment* environment, const std::string& job_directo
   }
   findings.ranks.resize(size);
   evidence->assign(size, RankEvidence());
+  const bool began = EpochBegan(job_directory, job, nodes);
   std::map<std::string, NodeInventory*> by_name;
   for (NodeInventory& node : nodes) {
     by_name[node.node] = &node;
@@ -161,7 +194,7 @@ Findings GatherEvidence(Environment* environment, const std::string& job_directo
     each.node = job.ranks[index].node;
     ReadBase(environment, job_directory, job, rank, &each, &(*evidence)[index]);
     ReadFlushed(environment, job_directory, job, rank, &(*evidence)[index], &findings.remarks);
-    each.started = !(*evidence)[index].found.empty();
+    each.started = began || !(*evidence)[index].found.empty();
     each.end = ReadEnd(job_directory, job, rank, &findings.remarks);
     const auto node = by_name.find(each.node);
     each.node_reached = node != by_name.end() && node->second->reached;
@@ -173,7 +206,11 @@ Findings GatherEvidence(Environment* environment, const std::string& job_directo
     if (each.node_reached) {
       auto found = std::find_if(node->second->ranks.begin(), node->second->ranks.end(),
                                 [rank](const RankInventory& other) { return other.rank == rank; });
-      if (found != node->second->ranks.end()) Apply(&*found, job, &each, &findings.remarks);
+      each.files_lost = began;
+      if (found != node->second->ranks.end()) {
+        each.files_lost = began && !found->status.present && !found->events.present;
+        Apply(&*found, job, &each, &findings.remarks);
+      }
     } else {
       each.started = true;
     }
@@ -210,6 +247,7 @@ Findings GatherEvidence(Environment* environment, const std::string& job_directo
   }
   // A rank that never came up in this epoch has lost nothing.
   const bool nobody_started =
+      !began &&
       std::none_of(findings.ranks.begin(), findings.ranks.end(),
                    [](const RankFindings& each) { return each.started && each.node_reached; }) &&
       job.current_epoch() > 0;

@@ -36,8 +36,9 @@ struct RankFindings {
   int rank = -1;
   std::string node;  // where it ran last
   bool node_reached = false;
-  bool started = false;  // it took part in the current epoch
-  bool alive = false;    // its process still runs
+  bool started = false;     // it took part in the current epoch
+  bool files_lost = false;  // its node answers, but has nothing of it any more: it came back empty
+  bool alive = false;       // its process still runs
   std::int64_t pid = 0;
   std::optional<RankEndRecord> end;                          // how it ended, by its companion
   logging::RankPhase phase = logging::RankPhase::kStarting;  // kStarting too when not known

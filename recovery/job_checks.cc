@@ -75,7 +75,7 @@ std::string EndedByItself(const Findings& findings) {
                          each.rank, code);
     }
     if (!each.end) {
-      lost = lost || !each.node_reached;
+      lost = lost || !each.node_reached || each.files_lost;
       continue;
     }
     if (each.end->end == RankEnd::kDone) ++done;

@@ -17,6 +17,7 @@
 #include "logging/environment.h"
 #include "logging/log_error.h"
 #include "recovery/checkpoint_choice.h"
+#include "recovery/checkpoint_gathering.h"
 #include "recovery/durable_file.h"
 #include "recovery/history.h"
 #include "recovery/job_checks.h"
@@ -123,6 +124,22 @@ Findings AskNodes(Environment* environment, const CommandOptions& options, Exami
     constexpr int kBetweenMilliseconds = 200;
     poll(nullptr, 0, kBetweenMilliseconds);
   }
+}
+
+GatheringOptions GatheringFor(const CommandOptions& options, const Examination& examination) {
+  GatheringOptions gathering;
+  gathering.job_directory = options.job_directory;
+  gathering.this_node = examination.this_node;
+  gathering.launch = LaunchOptions(options, examination.this_node);
+  gathering.node_timeout = options.node_timeout;
+  gathering.wanted = options.to;
+  gathering.say = Say;
+  const std::vector<std::string> nodes = NodesOf(examination.job);
+  if (nodes.size() > 1 || nodes.front() != examination.this_node) {
+    gathering.inventory_program =
+        options.inventory_program.empty() ? FindInventoryProgram() : options.inventory_program;
+  }
+  return gathering;
 }
 
 void ShowRemarks(const CommandOptions& options, const std::vector<std::string>& remarks) {
@@ -309,6 +326,11 @@ Examination Examine(const CommandOptions& options) {
     EnterRegistered(*registered, &start.plan);
     start.remarks = registered->remarks;
   } else {
+    if (mode != logging::Mode::kCoordinated) {
+      for (const std::string& remark :
+           GatherNewest(environment, GatheringFor(options, examination), job, examination.findings))
+        Say(remark);
+    }
     start = ChooseStart(environment, start_options, job, examination.findings, evidence);
   }
   // A checkpoint that is passed over is work that is done again: that is always said.

@@ -53,8 +53,10 @@ std::string ReasonOf(const Findings& findings, const std::vector<std::string>& l
   // A replacement under the old name, or somebody has cleaned up.
   std::set<std::string> empty_nodes;
   for (const RankFindings& each : findings.ranks) {
-    if (!each.node_reached || each.own_log_survives || !empty_nodes.insert(each.node).second)
+    if (!each.node_reached || (each.own_log_survives && !each.files_lost) ||
+        !empty_nodes.insert(each.node).second) {
       continue;
+    }
     fmt::format_to(std::back_inserter(reason), "{}node {} has lost its logs",
                    reason.empty() ? "" : ", ", each.node);
   }

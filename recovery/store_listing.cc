@@ -4,6 +4,7 @@
 
 #include "checkpoint/checkpoint_directory.h"
 #include "checkpoint/kind_names.h"
+#include "checkpoint/level_record.h"
 #include "checkpoint/sealed_file.h"
 #include "checkpoint/server_start.h"
 #include "logging/event_log.h"
@@ -16,6 +17,24 @@ using checkpoint::Depth;
 using logging::Environment;
 using logging::JoinPath;
 
+// The last one of the listing says in the job directory that its files are on the nodes.
+void NoteLevel(Environment* environment, const std::string& root, StoreListing* listing) {
+  ListedCheckpoint& last = listing->checkpoints.back();
+  try {
+    const auto record = checkpoint::ReadLevelRecord(environment, root, last.report.csn);
+    if (!record) return;
+    last.level = record->level == checkpoint::Level::kPartner ? "partner" : "local";
+    last.on_nodes = true;
+    last.report.permanent = true;
+    last.report.identity.np = record->np;
+    last.report.identity.epoch = record->epoch;
+    last.report.identity.time = record->time;
+    last.report.identity.kind = checkpoint::CheckpointKind::kCoordinated;
+  } catch (const logging::LogError& error) {
+    last.report.problems.emplace_back(error.what());
+  }
+}
+
 void AddCheckpoints(Environment* environment, const std::string& level, const std::string& root,
                     std::uint64_t job, Depth depth, StoreListing* listing) {
   for (const auto& each : checkpoint::ListCheckpoints(environment, root)) {
@@ -23,6 +42,7 @@ void AddCheckpoints(Environment* environment, const std::string& level, const st
     listing->checkpoints.push_back(
         {level, directory, -1,
          checkpoint::Examine(environment, root, each.csn, job, depth, level != "shared")});
+    if (each.has_level && !each.has_index) NoteLevel(environment, root, listing);
     for (const std::string& name : each.leftovers) {
       listing->leftovers.push_back(JoinPath(directory, name));
     }

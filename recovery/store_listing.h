@@ -14,10 +14,13 @@ namespace ftmpi::recovery {
 
 // A checkpoint in one place.
 struct ListedCheckpoint {
-  std::string level;       // "shared" (the job directory), "local" (this node's store), "partner"
+  // "shared" (the job directory), "local" (this node's store), "partner"; of one that is on the
+  // nodes: its level.
+  std::string level;
   std::string directory;   // its files, absolute or as the job directory was given
   std::int32_t rank = -1;  // whose it is when it is permanent by itself; else -1
   checkpoint::CheckpointReport report;
+  bool on_nodes = false;  // permanent, and its files are on the nodes (checkpoint/LEVELS.md)
 };
 
 struct ListedLog {

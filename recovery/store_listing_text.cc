@@ -19,7 +19,9 @@ std::string TimeText(std::uint64_t nanoseconds) {
   return fmt::format("{:%Y-%m-%d %H:%M:%S}", fmt::localtime(seconds));
 }
 
-const char* StatusText(const CheckpointReport& report) {
+const char* StatusText(const ListedCheckpoint& each) {
+  const CheckpointReport& report = each.report;
+  if (each.on_nodes) return "on nodes";
   if (!report.permanent) return report.problems.empty() ? "tentative" : "damaged";
   return report.usable ? "complete" : "damaged";
 }
@@ -81,7 +83,7 @@ std::string ListingText(const StoreListing& listing) {
     const CheckpointReport& report = each.report;
     text += fmt::format("{:>6}  {:19}  {:>10}  {:8}  {:7}  {:12}  {:9}  {}\n", report.csn,
                         TimeText(report.identity.time), SizeText(report.bytes), RanksText(each),
-                        each.level, checkpoint::KindName(report.identity.kind), StatusText(report),
+                        each.level, checkpoint::KindName(report.identity.kind), StatusText(each),
                         ListText(report.builds_on));
   }
   std::uint64_t log_bytes = 0;
@@ -121,7 +123,7 @@ std::string ListingJson(const StoreListing& listing) {
     entry["time"] = report.identity.time;
     entry["bytes"] = report.bytes;
     entry["files"] = report.files;
-    entry["status"] = StatusText(report);
+    entry["status"] = StatusText(each);
     entry["permanent"] = report.permanent;
     entry["usable"] = report.usable;
     entry["builds_on"] = report.builds_on;
@@ -158,6 +160,12 @@ std::string VerificationText(const StoreListing& listing) {
   const ListedCheckpoint* newest = listing.Newest();
   text += newest == nullptr ? "no checkpoint of the whole job can be started from\n"
                             : fmt::format("a restart takes checkpoint {}\n", newest->report.csn);
+  for (const ListedCheckpoint& each : listing.checkpoints) {
+    if (!each.on_nodes || (newest != nullptr && each.report.csn < newest->report.csn)) continue;
+    text += fmt::format("... or checkpoint {}, if its files are whole on the nodes (level {})\n",
+                        each.report.csn, each.level);
+    break;
+  }
   return text;
 }
 

@@ -8,6 +8,7 @@
 
 #include "checkpoint/checkpoint_directory.h"
 #include "checkpoint/commit.h"
+#include "checkpoint/level_record.h"
 #include "recovery/job_directory.h"
 #include "tests/checkpoint/store_test_util.h"
 #include "tests/logging/storage_test_util.h"
@@ -19,6 +20,7 @@ using logging::Environment;
 using logging::ReadBytes;
 using logging::TemporaryDirectory;
 using logging::WriteBytes;
+using testing::AllOf;
 using testing::HasSubstr;
 
 constexpr std::uint64_t kBase = 0x500000000000;
@@ -152,6 +154,25 @@ TEST_F(StoreCommands, TheNodesOwnStoreIsListed) {
   EXPECT_EQ(result.code, 0) << result.text;
   EXPECT_THAT(result.text, testing::ContainsRegex(" 5 .* 1/2 +local +coordinated +complete"));
   EXPECT_THAT(result.text, testing::ContainsRegex(" 6 .* 1/2 +partner +coordinated +tentative"));
+}
+
+TEST_F(StoreCommands, ACheckpointOnTheNodesIsListedWithItsLevel) {
+  WriteLevelRecord(Environment::Posix(), root_, {Level::kPartner, kTestJob, 7, 0, 2, 1});
+  const Result result = Run(MPI_FT_LS);
+  EXPECT_EQ(result.code, 0) << result.text;
+  EXPECT_THAT(result.text, testing::ContainsRegex(" 7 .* 0/2 +partner +coordinated +on nodes"));
+  const auto json = nlohmann::json::parse(Run(std::string(MPI_FT_LS) + " ftmpi-77 --json").text);
+  EXPECT_EQ(json["checkpoints"][0]["level"], "partner");
+  EXPECT_EQ(json["checkpoints"][0]["status"], "on nodes");
+  EXPECT_EQ(json["checkpoints"][0]["usable"], false);
+  const Result verified = Run(MPI_FT_VERIFY);
+  EXPECT_EQ(verified.code, 0) << verified.text;
+  EXPECT_THAT(verified.text, AllOf(HasSubstr("a restart takes checkpoint 2"),
+                                   HasSubstr("or checkpoint 7, if its files are whole")));
+  std::filesystem::resize_file(root_ + "/checkpoint-7/level", 10);
+  const Result damaged = Run(MPI_FT_VERIFY);
+  EXPECT_EQ(damaged.code, 1);
+  EXPECT_THAT(damaged.text, HasSubstr("checkpoint-7/level"));
 }
 
 TEST_F(StoreCommands, H5pyReadsACheckpoint) {

@@ -65,6 +65,7 @@ class StorePartner : public testing::Test {
     request.csn = csn;
     request.kind = CheckpointKind::kCoordinated;
     request.port = port;
+    request.level = Level::kLocal;
     std::snprintf(request.host, sizeof request.host, "127.0.0.1");
     return request;
   }

@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <map>
 #include <string>
+#include <vector>
 
 namespace ftmpi {
 namespace {
@@ -23,8 +24,9 @@ class CheckpointSettingsTest : public testing::Test {
  protected:
   ~CheckpointSettingsTest() override { Clear(); }
   static void Clear() {
-    for (const char* name : {"FT_CKPT_INTERVAL", "FT_MTBF", "FT_CKPT_EVERY", "FT_CKPT_SIGNAL",
-                             "FT_CKPT_TIMEOUT", "FT_CKPT_TRANSIT", "FT_MTV_STRATEGY"}) {
+    for (const char* name :
+         {"FT_CKPT_INTERVAL", "FT_MTBF", "FT_CKPT_EVERY", "FT_CKPT_SIGNAL", "FT_CKPT_TIMEOUT",
+          "FT_CKPT_TRANSIT", "FT_MTV_STRATEGY", "FT_CKPT_LEVELS"}) {
       unsetenv(name);
     }
   }
@@ -47,6 +49,46 @@ class CheckpointSettingsTest : public testing::Test {
     return error;
   }
 };
+
+TEST_F(CheckpointSettingsTest, Levels) {
+  const auto levels = [](const char* value) {
+    const CheckpointLevels read = Read({{"FT_CKPT_LEVELS", value}}).levels;
+    return std::vector<std::uint32_t>{read.local, read.partner, read.shared};
+  };
+  using Numbers = std::vector<std::uint32_t>;
+  EXPECT_EQ(levels(""), (Numbers{0, 0, 1}));
+  EXPECT_EQ(levels("shared"), (Numbers{0, 0, 1}));
+  EXPECT_EQ(levels("local,partner,shared"), (Numbers{1, 4, 16}));
+  EXPECT_EQ(levels("local:1,partner:3,shared:7"), (Numbers{1, 3, 7}));
+  EXPECT_EQ(levels("partner,shared:2"), (Numbers{0, 1, 2}));
+  EXPECT_EQ(levels("local,shared"), (Numbers{1, 0, 16}));
+  EXPECT_TRUE(Read({{"FT_CKPT_LEVELS", "shared:1"}}).levels.shared_only());
+  EXPECT_FALSE(Read({{"FT_CKPT_LEVELS", "local,shared"}}).levels.shared_only());
+}
+
+TEST_F(CheckpointSettingsTest, LevelsThatCantBe) {
+  for (const char* value :
+       {"local", "local,partner", "partner,local,shared", "shared,local", "local,shared,shared",
+        "local,shared:0", "local,shared:", "local,shared:2x", "local:2,shared:4", "shared:2",
+        "local,,shared", "local,shared,", "global", "local,shared:-1",
+        "local,shared:99999999999"}) {
+    EXPECT_THAT(Refusal({{"FT_CKPT_LEVELS", value}}),
+                AllOf(HasSubstr(std::string("FT_CKPT_LEVELS=") + value),
+                      HasSubstr("local,partner:4,shared:16")));
+  }
+}
+
+TEST_F(CheckpointSettingsTest, TheHighestLevelThatIsDue) {
+  using checkpoint::Level;
+  const CheckpointLevels levels{1, 2, 6};
+  const std::vector<Level> expected = {Level::kLocal,   Level::kPartner, Level::kLocal,
+                                       Level::kPartner, Level::kLocal,   Level::kShared,
+                                       Level::kLocal,   Level::kPartner};
+  for (std::size_t n = 0; n < expected.size(); ++n) EXPECT_EQ(LevelOf(levels, n + 1), expected[n]);
+  EXPECT_EQ(LevelOf({0, 0, 1}, 5), Level::kShared);
+  EXPECT_EQ(LevelOf({0, 1, 5}, 4), Level::kPartner);
+  EXPECT_EQ(LevelOf({1, 0, 3}, 4), Level::kLocal);
+}
 
 TEST_F(CheckpointSettingsTest, NothingIsSet) {
   const CheckpointSettings settings = Read({});

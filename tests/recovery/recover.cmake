@@ -1,5 +1,7 @@
 # mpi-ft-recover: its parts, and the command on hand-made job directories.
 ftmpi_unit_test(inventory_test inventory_test.cc LIBRARIES ftmpi_recovery)
+ftmpi_unit_test(checkpoint_gathering_test checkpoint_gathering_test.cc LIBRARIES ftmpi_recovery
+                ftmpi_checkpoint_files)
 ftmpi_unit_test(log_coverage_test log_coverage_test.cc LIBRARIES ftmpi_recovery ftmpi_coordination)
 ftmpi_unit_test(module_builds_test module_builds_test.cc LIBRARIES ftmpi_recovery)
 ftmpi_unit_test(recovery_line_test recovery_line_test.cc LIBRARIES ftmpi_recovery)

@@ -462,6 +462,42 @@ TEST_F(NodesTest, TwoLostNodesAreMoreThanPromised) {
   EXPECT_EQ(Recover().exit_code, 0);
 }
 
+// Nodes that come back empty under their old names have lost what they had, although they answer.
+TEST_F(NodesTest, EmptyReplacementsAreLosses) {
+  for (const char* name : {"node-n1", "node-n2"}) {
+    std::filesystem::remove_all(failed_.temporary() / name);
+    std::filesystem::create_directory(failed_.temporary() / name);
+  }
+  // Their companions are gone with them: they left no word.
+  std::filesystem::remove(LostPath(failed_.directory(), 0, 1));
+  std::filesystem::remove(SurvivorPath(failed_.directory(), 0, 2));
+  const Result result = Recover();
+  EXPECT_EQ(result.exit_code, kRefused);
+  EXPECT_THAT(result.errors, AllOf(HasSubstr("2 failure units were lost"), HasSubstr("ranks 1, 2"),
+                                   HasSubstr("--force")));
+  EXPECT_FALSE(Started());
+  failed_.job.causal_f = 2;
+  failed_.Write();
+  const auto plan = Plan();
+  EXPECT_EQ(plan["ranks"][1]["interval"], 0);
+  EXPECT_EQ(plan["ranks"][1]["node_now"], "n1");
+  EXPECT_EQ(plan["ranks"][1]["reaches_failure_state"], false);
+  EXPECT_EQ(plan["ranks"][2]["payload_log_survives"], false);
+  EXPECT_THAT(Recover({"--dry-run"}).output, AllOf(HasSubstr("node n1 has lost its logs"),
+                                                   HasSubstr("node n2 has lost its logs")));
+}
+
+TEST_F(NodesTest, EmptyReplacementInARecoveryThatHadBegunIsALoss) {
+  EXPECT_EQ(Recover().exit_code, 0);  // epoch 1 is planned; the nodes have nothing of it
+  WriteReplayProgress(ProgressPath(failed_.directory(), 1, 0), kJob, 0,
+                      {.replay_done = 0,
+                       .replay_total = 0,
+                       .phase = static_cast<std::uint32_t>(logging::RankPhase::kRunning)});
+  const Result result = Recover();
+  EXPECT_EQ(result.exit_code, kRefused);
+  EXPECT_THAT(result.errors, HasSubstr("3 failure units were lost"));
+}
+
 TEST_F(NodesTest, EachRankIsPlacedByAHostfile) {
   std::filesystem::remove_all(failed_.temporary() / "node-n1");
   EXPECT_EQ(Recover({"--hosts", "n2,n9"}).exit_code, 0);
