@@ -5,10 +5,12 @@
 #include <string>
 
 #include "checkpoint/coordination.h"
+#include "checkpoint/manifest.h"
 
 namespace ftmpi {
 
 struct CheckpointSettings {
+  checkpoint::CheckpointKind kind = checkpoint::CheckpointKind::kCoordinated;  // FT_CKPT
   std::uint64_t interval = 0;              // FT_CKPT_INTERVAL, ns; 0: none by time
   bool automatic = false;                  // FT_CKPT_INTERVAL=auto
   std::uint64_t mtbf = 0;                  // FT_MTBF, ns, of the whole job; 0: not given

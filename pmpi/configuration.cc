@@ -2,6 +2,7 @@
 
 #include <charconv>
 
+#include "checkpoint/kind_names.h"
 #include "pmpi/environment_value.h"
 
 namespace ftmpi {
@@ -221,6 +222,21 @@ bool ReadConfiguration(Configuration* configuration, std::string* error) {
         "FT_CKPT_INTERVAL=auto, FT_CKPT_EVERY and FT_CKPT_SIGNAL do not go with "
         "FT_STATE=registered, where the program says when: leave them out";
     return false;
+  }
+  if (settings.kind != checkpoint::CheckpointKind::kCoordinated) {
+    const std::string kind = checkpoint::KindName(settings.kind);
+    if (configuration->mode == Mode::kCoordinated) {
+      *error = "FT_CKPT=" + kind +
+               " needs message logs, and FT_MODE=coordinated has none: use FT_MODE=pessimistic, "
+               "optimistic or causal, or leave FT_CKPT out";
+      return false;
+    }
+    if (configuration->state != SavedState::kImage) {
+      *error = "FT_CKPT=" + kind +
+               " says how process images are taken, and none are: set FT_STATE=image, or leave "
+               "FT_CKPT out";
+      return false;
+    }
   }
   if (configuration->mode == Mode::kCoordinated) {
     if (configuration->state != SavedState::kImage) {

@@ -190,7 +190,7 @@ class Campaign:
         row["runs"] += 1
         row["killed"] += sum(len(o.killed) for o in outcomes) + (key[2] == "inject" and len(outcomes) > 1)
         row["recoveries"] += len(outcomes) - 1
-        row["checkpoints"] += sum(re.search(rb"^ +0 .* checkpoint \d+ ", o.stderr, re.M) is not None
+        row["checkpoints"] += sum(re.search(rb"^ +\d+ .* checkpoint \d+ ", o.stderr, re.M) is not None
                                   for o in outcomes[1:])
         stdout = b"".join(o.stdout for o in outcomes)
         stderr = b"".join(o.stderr for o in outcomes)
