@@ -192,7 +192,8 @@ class PayloadLog {
   // Why Recover dropped records, naming the file; empty when nothing was damaged or missing.
   [[nodiscard]] virtual const std::string& damage() const = 0;
 
-  static constexpr std::size_t kPrefetched = 256;
+  static constexpr std::uint64_t kLeastPrefetched = 256;
+  static constexpr std::uint64_t kMostPrefetched = 1536;
   static constexpr std::uint32_t kRecordMagic = 0x524c5446;  // "FTLR"
 
  private:
@@ -203,9 +204,12 @@ class PayloadLog {
     std::atomic_ref<std::uint64_t>(record->length).store(length, std::memory_order_release);
     next_ = behind;
     ++record_count_;
-    // The next record's first lines, which nobody has in a cache: they come while the program
-    // computes or waits.
-    for (std::size_t line = 0; line < kPrefetched; line += 64) __builtin_prefetch(behind + line, 1);
+    // The next record's lines, which nobody has in a cache, if it is as long as this one: they come
+    // while the program computes or waits.
+    const std::uint64_t prefetched = length < kLeastPrefetched  ? kLeastPrefetched
+                                     : length > kMostPrefetched ? kMostPrefetched
+                                                                : length;
+    for (std::size_t line = 0; line < prefetched; line += 64) __builtin_prefetch(behind + line, 1);
   }
 
  protected:

@@ -52,7 +52,7 @@ int NodeLeader(int world_rank);
 // --- Requests ---------------------------------------------------------------------------------
 // A request object from the free list; not linked anywhere.
 Request* NewRequest(RequestKind kind, Communicator* communicator);
-// Gives a request object back. It must be inactive.
+// Gives a request object back (but a shared one). It must be inactive.
 void DeleteRequest(Request* request);
 // Marks a request complete (schedules, generalised requests), wakes its owner if it has one.
 void CompleteRequest(Request* request);
@@ -61,10 +61,13 @@ void CompleteRequest(Request* request);
 // Starts what `request` (kSend or kReceive, filled in) describes. Never blocks. A send in kSchedule
 // lane or context sets request->schedule_lane / context before.
 void StartSend(Request* request);
-// A blocking standard send of `bytes` contiguous bytes at once, if nothing stands in its way.
-// False: nothing was done, it must go by StartSend. `destination` is a rank of the communicator.
+// A standard send of `bytes` contiguous bytes at once, if nothing stands in its way. The buffer may
+// be used again on return. False: nothing was done, it must go by StartSend. `destination` is a
+// rank of the communicator. `blocking`: it may wait where Open MPI's own blocking send would.
 bool SendShort(Communicator* communicator, const void* buffer, std::uint64_t bytes, int destination,
-               int tag);
+               int tag, bool blocking);
+// The request of a non-blocking send that was done by SendShort: complete, one for all of them.
+Request* CompleteSend();
 void StartReceive(Request* request);
 
 // Convenience for collectives: makes and starts a request in the collective context of

@@ -158,12 +158,22 @@ inline Peer* PeerOf(int world_rank) {
 // Sends header, payload and piggyback of an inline record. The record stays pinned until it is out.
 void TransmitInline(Peer* peer, logging::LogRecord* record, std::uint64_t piggyback);
 // A short message can also be built in a buffer that the caches hold, and go into the log when it
-// has left. Where it is built: a header with kBuiltBytes behind it. Null: too many are under way.
+// has left: while the rank waits, or when kMaximumUnlogged later ones have left, or when the log is
+// asked for (LogAllBuilt). The log's memory, which no cache holds, is so written while the messages
+// travel. (A process that ends in between has sent messages that are not in its log. They are the
+// last ones on it: the process sends them again when it is recovered, as it does with everything
+// after its last determinant.)
 inline constexpr std::size_t kBuiltBytes = 4096;
+inline constexpr int kMaximumUnlogged = 8;
+// Where it is built: a header with kBuiltBytes behind it. Null: too many are under way.
 logging::WireHeader* BuildingBuffer();
 // Sends what was built: the header and `bytes` behind it. With `blocking` it has left on return, or
 // Open MPI has it: for blocking sends, which may wait where MPI's own would.
 void TransmitBuilt(Peer* peer, std::size_t bytes, bool blocking);
+// Puts the oldest message that was built and is not in the log into it. False: all are.
+bool LogBuilt();
+// Before anything else is appended to the log, and before its end is looked at.
+void LogAllBuilt();
 // Sends a message without a log record: `header` and `payload` are copied.
 void TransmitCopy(Peer* peer, const logging::WireHeader& header, const void* payload,
                   std::size_t bytes);

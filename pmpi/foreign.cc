@@ -8,7 +8,7 @@ namespace {
 
 Request* NewForeign(MPI_Request inner, bool persistent) {
   Request* request = engine::NewRequest(RequestKind::kForeign, nullptr);
-  request->transfer = inner;
+  request->foreign = inner;
   request->persistent = persistent;
   request->active = !persistent;
   request->complete = false;
@@ -39,7 +39,7 @@ bool TestForeignRequest(Request* request, MPI_Status* status) {
   MPI_Status answer;
   answer.MPI_ERROR = MPI_SUCCESS;
   int flag = 0;
-  const int error = PMPI_Test(&request->transfer, &flag, &answer);
+  const int error = PMPI_Test(&request->foreign, &flag, &answer);
   if (error == MPI_SUCCESS && flag == 0) return false;
   request->source = answer.MPI_SOURCE;
   request->received_tag = answer.MPI_TAG;
@@ -58,7 +58,7 @@ bool TestForeignRequest(Request* request, MPI_Status* status) {
 }
 
 int StartForeignRequest(Request* request) {
-  const int error = PMPI_Start(&request->transfer);
+  const int error = PMPI_Start(&request->foreign);
   if (error == MPI_SUCCESS) {
     request->active = true;
     request->complete = false;
@@ -70,11 +70,11 @@ int StartForeignRequest(Request* request) {
 int CancelForeignRequest(Request* request) {
   if (request->complete || !request->active) return MPI_SUCCESS;
   request->cancel_requested = true;
-  return PMPI_Cancel(&request->transfer);
+  return PMPI_Cancel(&request->foreign);
 }
 
 void FreeForeignRequest(Request* request) {
-  if (request->transfer != MPI_REQUEST_NULL) PMPI_Request_free(&request->transfer);
+  if (request->foreign != MPI_REQUEST_NULL) PMPI_Request_free(&request->foreign);
   request->active = false;
   engine::DeleteRequest(request);
 }

@@ -51,6 +51,7 @@ void TrimTo(const LogPoint& point, std::uint32_t oldest) {
 }
 
 LogPoint PointOf(const checkpoint::CutRecord& cut) {
+  engine::LogAllBuilt();
   LogPoint point;
   point.csn = cut.csn;
   point.position = g.payload_log->end_position();

@@ -47,6 +47,16 @@ int ForeignSendInit(const void* buffer, int count, MPI_Datatype datatype, int pe
   return MPI_ERR_OTHER;
 }
 
+// A send that is done at once, without a request of its own. The arguments have been checked.
+inline bool SentAtOnce(const void* buffer, int count, MPI_Datatype datatype, int destination,
+                       int tag, Communicator* communicator, bool blocking) {
+  DatatypeLayout layout;
+  return destination != MPI_PROC_NULL && GetLayout(datatype, &layout) && layout.contiguous &&
+         engine::SendShort(communicator, static_cast<const std::byte*>(buffer) + layout.true_lower,
+                           layout.size * static_cast<std::uint64_t>(count), destination, tag,
+                           blocking);
+}
+
 int BlockingSend(const char* function, const void* buffer, int count, MPI_Datatype datatype,
                  int destination, int tag, MPI_Comm comm, SendMode mode) {
   Communicator* communicator = nullptr;
@@ -60,13 +70,9 @@ int BlockingSend(const char* function, const void* buffer, int count, MPI_Dataty
                                      communicator->foreign, mode, &request);
     return AwaitForeign(started, request, MPI_STATUS_IGNORE);
   }
-  if (mode == SendMode::kStandard && destination != MPI_PROC_NULL) {
-    DatatypeLayout layout;
-    if (GetLayout(datatype, &layout) && layout.contiguous &&
-        engine::SendShort(communicator, static_cast<const std::byte*>(buffer) + layout.true_lower,
-                          layout.size * static_cast<std::uint64_t>(count), destination, tag)) {
-      return MPI_SUCCESS;
-    }
+  if (mode == SendMode::kStandard &&
+      SentAtOnce(buffer, count, datatype, destination, tag, communicator, true)) {
+    return MPI_SUCCESS;
   }
   if (mode == SendMode::kBuffered && destination != MPI_PROC_NULL) {
     if (const int error = CheckBuffer(count, datatype); error != MPI_SUCCESS) {
@@ -101,6 +107,11 @@ int NonBlockingSend(const char* function, const void* buffer, int count, MPI_Dat
     if (error == MPI_SUCCESS)
       *handle = persistent ? WrapForeignPersistent(request) : WrapForeignRequest(request);
     return error;
+  }
+  if (mode == SendMode::kStandard && !persistent &&
+      SentAtOnce(buffer, count, datatype, destination, tag, communicator, false)) {
+    *handle = engine::CompleteSend()->handle();
+    return MPI_SUCCESS;
   }
   if (mode == SendMode::kBuffered && destination != MPI_PROC_NULL) {
     if (const int error = CheckBuffer(count, datatype); error != MPI_SUCCESS) {
@@ -164,18 +175,27 @@ int SendReceive(const char* function, const void* send_buffer, int send_count,
     const int received = AwaitForeign(MPI_SUCCESS, requests[0], status);
     return received != MPI_SUCCESS ? received : sent;
   }
-  Request* receive =
-      MakeReceive(receive_buffer, receive_count, receive_type, source, receive_tag, communicator);
-  engine::StartReceive(receive);
-  Request* send = MakeSend(send_buffer, send_count, send_type, destination, send_tag, communicator,
-                           SendMode::kStandard);
-  engine::StartSend(send);
-  engine::Wait(send);
-  engine::WaitSent(send);
-  engine::Wait(receive);
-  engine::DeleteRequest(send);
-  MPI_Request handle = receive->handle();
-  error = FinishRequest(&handle, receive, status);
+  Request receive;  // nobody knows of it behind this call
+  receive.kind = RequestKind::kReceive;
+  receive.communicator = communicator;
+  receive.buffer = receive_buffer;
+  receive.count = receive_count;
+  receive.datatype = receive_type;
+  receive.peer = source;
+  receive.tag = receive_tag;
+  engine::StartReceive(&receive);
+  if (!SentAtOnce(send_buffer, send_count, send_type, destination, send_tag, communicator, false)) {
+    Request* send = MakeSend(send_buffer, send_count, send_type, destination, send_tag,
+                             communicator, SendMode::kStandard);
+    engine::StartSend(send);
+    engine::Wait(send);
+    engine::WaitSent(send);
+    error = send->error;
+    engine::DeleteRequest(send);
+  }
+  if (!receive.complete) engine::Wait(&receive);
+  SetStatus(status, receive.source, receive.received_tag, receive.bytes, false);
+  if (receive.error != MPI_SUCCESS) error = receive.error;
   return error == MPI_SUCCESS ? error : RaiseError(communicator, error, function);
 }
 

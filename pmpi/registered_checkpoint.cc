@@ -131,6 +131,7 @@ bool Commit(bool complete) {
 
 // Nothing that was sent in front of a permanent checkpoint is needed any more.
 void TrimLog() {
+  engine::LogAllBuilt();
   try {
     g.payload_log->TrimBefore(g.payload_log->end_position());
   } catch (const logging::LogError& error) {

@@ -65,6 +65,7 @@ struct Request {
   bool cancel_requested = false;
   std::uint8_t context = 0;    // Context
   bool schedule_lane = false;  // a send in a schedule's lane (not in program order)
+  bool shared = false;         // stands for many sends (engine::CompleteSend): never changed
 
   // What it was made with.
   void* buffer = nullptr;
@@ -87,10 +88,8 @@ struct Request {
   std::uint64_t post_order = 0;  // position among the posted receives of the rank
   std::uint64_t wildcard_ordinal = 0;
   int peer_world = -1;
-  MPI_Request wire = MPI_REQUEST_NULL;      // Open MPI's, of the inline send
-  MPI_Request transfer = MPI_REQUEST_NULL;  // Open MPI's, of the payload
-  void* record = nullptr;                   // logging::LogRecord of a send
-  void* staging = nullptr;                  // packed payload under way, from malloc
+  MPI_Request foreign = MPI_REQUEST_NULL;  // kForeign: Open MPI's
+  void* staging = nullptr;                 // packed payload under way, from malloc
   std::uint64_t ssn = 0;
   ScheduleOwner* owner = nullptr;     // the schedule whose round it belongs to
   ScheduleOwner* schedule = nullptr;  // kSchedule: the schedule that it stands for (owned)

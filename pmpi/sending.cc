@@ -151,36 +151,19 @@ void TransmitMatched(Peer* peer, std::uint64_t ssn) {
   TransmitCopy(peer, header, piggyback.data(), piggyback.size());
 }
 
-// Logs what was built in the warm buffer: the header with `behind` bytes behind it.
-[[gnu::always_inline]] inline void LogBuilt(const Peer* peer, const HeaderWords& header,
-                                            const WireHeader* built, std::uint64_t behind) {
-  if (__builtin_expect(!g.payload_log, 0)) return;
-  OrFatal([&] {
-    g.payload_log->Append(header, behind, peer->world_rank, [built, behind](std::byte* payload) {
-      CopyBytes(payload, built + 1, behind);
-    });
-  });
-}
-
-// Builds the message in a warm buffer, sends it from there and logs it then: the log's memory,
-// which no cache holds, is written while the message travels. (A process that ends in between has
-// sent a message that is not in its log. It will send it again when it is recovered, as it does
-// with everything after its last determinant.)
+// Builds the message in a warm buffer and sends it from there.
 bool SendBuilt(Peer* peer, Request* request, std::uint64_t bytes,
                std::span<const std::byte> piggyback) {
   const std::uint64_t behind = bytes + piggyback.size();
   if (behind > kBuiltBytes) return false;
   WireHeader* const built = BuildingBuffer();
   if (built == nullptr) return false;
-  const HeaderWords header =
-      MakeHeader(peer, *request, MessageKind::kInline, bytes, piggyback.size());
-  header.StoreTo(built);
+  MakeHeader(peer, *request, MessageKind::kInline, bytes, piggyback.size()).StoreTo(built);
   auto* const payload = reinterpret_cast<std::byte*>(built + 1);
   const int error = PackData(request->buffer, request->count, request->datatype, payload, bytes);
   if (error != MPI_SUCCESS) request->error = error;
   if (!piggyback.empty()) std::memcpy(payload + bytes, piggyback.data(), piggyback.size());
   TransmitBuilt(peer, behind, false);
-  LogBuilt(peer, header, built, behind);
   return true;
 }
 
@@ -235,6 +218,7 @@ void SendInline(Peer* peer, Request* request, std::uint64_t bytes) {
     return;
   }
   const std::uint64_t room = hold ? PiggybackRoom() : piggyback.size();
+  LogAllBuilt();
   LogRecord* record =
       OrFatal([&] { return g.payload_log->Reserve(bytes + room, peer->world_rank); });
   MakeHeader(peer, *request, MessageKind::kInline, bytes, 0).StoreTo(&record->header);
@@ -258,6 +242,7 @@ void SendLarge(Peer* peer, Request* request, std::uint64_t bytes) {
     return;
   }
   const bool hold = MustHold(peer);
+  LogAllBuilt();
   LogRecord* record =
       OrFatal([&] { return g.payload_log->Reserve(bytes + PiggybackRoom(), peer->world_rank); });
   MakeHeader(peer, *request, MessageKind::kRendezvous, bytes, 0).StoreTo(&record->header);
@@ -328,7 +313,7 @@ void ReleaseHeldSends() {
 }
 
 bool SendShort(Communicator* communicator, const void* buffer, std::uint64_t bytes, int destination,
-               int tag) {
+               int tag, bool blocking) {
   Peer* peer = PeerOf(communicator->PeerWorldRank(destination));
   if (__builtin_expect(bytes > kBuiltBytes || bytes > peer->inline_limit || g.poll_failures != 0 ||
                            peer->replay != nullptr || g.protocol->piggyback_pending() ||
@@ -338,12 +323,10 @@ bool SendShort(Communicator* communicator, const void* buffer, std::uint64_t byt
   }
   WireHeader* const built = BuildingBuffer();
   if (__builtin_expect(built == nullptr, 0)) return false;
-  const HeaderWords header =
-      MakeHeader(peer, *communicator, MessageKind::kInline, 0, tag, ++peer->last_ssn, bytes, 0);
-  header.StoreTo(built);
+  MakeHeader(peer, *communicator, MessageKind::kInline, 0, tag, ++peer->last_ssn, bytes, 0)
+      .StoreTo(built);
   CopyBytes(built + 1, buffer, bytes);
-  TransmitBuilt(peer, bytes, true);
-  LogBuilt(peer, header, built, bytes);
+  TransmitBuilt(peer, bytes, blocking);
   return true;
 }
 

@@ -28,11 +28,16 @@ struct Slot {
   std::byte* data = nullptr;
 };
 
-// A short message is built here, in front of its place in the log.
+// A short message is built here, and copied to its place in the log later.
 struct BuiltMessage {
   alignas(64) WireHeader header;
   std::byte payload[kBuiltBytes];
   BuiltMessage* next;  // in the free list
+  std::size_t behind;  // bytes behind the header
+  int destination;     // world rank
+  // What it is still needed for.
+  bool sending;
+  bool unlogged;
 };
 static_assert(offsetof(BuiltMessage, payload) == sizeof(WireHeader));
 
@@ -64,6 +69,10 @@ std::vector<PendingPayload> g_pending_payloads;
 constexpr int kMaximumBuilt = 64;
 BuiltMessage* g_free_built = nullptr;  // its first is the one that is built in
 int g_built_under_way = 0;
+// In the order in which they were sent.
+BuiltMessage* g_unlogged[kMaximumUnlogged];
+unsigned g_first_unlogged = 0;
+unsigned g_unlogged_count = 0;
 std::uint32_t g_same_node_inline = 0;
 std::uint32_t g_other_node_inline = 0;
 // The handle that Open MPI gives for a send that is complete already: one for all of them. It stays
@@ -135,14 +144,27 @@ bool SendDone(MPI_Request* request) {
   return done != 0;
 }
 
+void FreeBuilt(BuiltMessage* built) {
+  if (built->sending || built->unlogged) return;
+  built->next = g_free_built;
+  g_free_built = built;
+  --g_built_under_way;
+}
+
 void FinishSend(const PendingSend& send) {
   if (send.record != nullptr) g.payload_log->Unpin(send.record);
   std::free(send.block);
   if (send.built != nullptr) {
-    send.built->next = g_free_built;
-    g_free_built = send.built;
-    --g_built_under_way;
+    send.built->sending = false;
+    FreeBuilt(send.built);
   }
+}
+
+// memcpy for lengths that are not known: compiled in place it becomes a string instruction, which
+// is slow to start.
+void CopyLogged(std::byte* to, const std::byte* from, std::size_t bytes) {
+  void* (*volatile const copy)(void*, const void*, std::size_t) = std::memcpy;
+  copy(to, from, bytes);
 }
 
 void FinishPayload(const PendingPayload& payload, int error) {
@@ -299,18 +321,50 @@ WireHeader* BuildingBuffer() {
 
 void TransmitBuilt(Peer* peer, std::size_t bytes, bool blocking) {
   BuiltMessage* built = g_free_built;
+  bool sent = true;
   if (blocking) {
     PMPI_Send(built, static_cast<int>(sizeof(WireHeader) + bytes), MPI_BYTE, peer->world_rank, 0,
               g_wire);
-    return;
+  } else {
+    MPI_Request request = MPI_REQUEST_NULL;
+    PMPI_Isend(built, static_cast<int>(sizeof(WireHeader) + bytes), MPI_BYTE, peer->world_rank, 0,
+               g_wire, &request);
+    sent = SendDone(&request);
+    if (__builtin_expect(!sent, 0))
+      g_pending_sends.push_back(PendingSend{request, nullptr, nullptr, built});
   }
-  MPI_Request request = MPI_REQUEST_NULL;
-  PMPI_Isend(built, static_cast<int>(sizeof(WireHeader) + bytes), MPI_BYTE, peer->world_rank, 0,
-             g_wire, &request);
-  if (__builtin_expect(!SendDone(&request), 0)) {
-    g_free_built = built->next;
-    ++g_built_under_way;
-    g_pending_sends.push_back(PendingSend{request, nullptr, nullptr, built});
+  const bool logged = !g.payload_log;
+  if (logged && sent) return;
+  g_free_built = built->next;
+  ++g_built_under_way;
+  built->sending = !sent;
+  built->unlogged = !logged;
+  if (logged) return;
+  built->behind = bytes;
+  built->destination = peer->world_rank;
+  if (__builtin_expect(g_unlogged_count == kMaximumUnlogged, 0)) LogBuilt();
+  g_unlogged[(g_first_unlogged + g_unlogged_count++) % kMaximumUnlogged] = built;
+}
+
+bool LogBuilt() {
+  if (g_unlogged_count == 0) return false;
+  BuiltMessage* const built = g_unlogged[g_first_unlogged];
+  g_first_unlogged = (g_first_unlogged + 1) % kMaximumUnlogged;
+  --g_unlogged_count;
+  logging::HeaderWords header;
+  std::memcpy(header.words, &built->header, sizeof header.words);
+  OrFatal([&] {
+    g.payload_log->Append(header, built->behind, built->destination, [built](std::byte* payload) {
+      CopyLogged(payload, built->payload, built->behind);
+    });
+  });
+  built->unlogged = false;
+  FreeBuilt(built);
+  return true;
+}
+
+void LogAllBuilt() {
+  while (LogBuilt()) {
   }
 }
 

@@ -33,6 +33,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 import mpi_jobs  # noqa: E402
 
 DESCRIPTION = "job.json"  # in a job directory, as soon as MPI_Init has finished
+FIRST_CHECKPOINT = "checkpoint-1/checkpoint.h5"  # in a job directory, when its first checkpoint is complete
 KINDS = ("one", "rank0", "two", "again", "inject")
 INJECTED_CALLS = ("MPI_Send", "MPI_Recv", "MPI_Isend", "MPI_Irecv", "MPI_Iprobe", "MPI_Testsome", "MPI_Bcast",
                   "MPI_Waitall", "MPI_Finalize", "MPI_Init")
@@ -173,16 +174,16 @@ class Campaign:
             check(program, self.references[program.name], outcome.stdout, outcome.stderr)
         return self.references[program.name]
 
-    def usual_time(self, program, mode):
-        """(seconds until the job's description exists, seconds in all) of a run under the library without a
-        failure, whose output is checked too."""
+    def usual_time(self, program, mode, landmark):
+        """(seconds until `landmark` exists in the job directory, seconds in all) of a run under the library
+        without a failure, whose output is checked too."""
         key = (program.name, mode)
-        if key not in self.times:
+        if (*key, landmark) not in self.times:
             with mpi_jobs.Scratch("unfailed") as scratch:
-                outcome = self.run_program(program, mode, scratch, begin=scratch.job / DESCRIPTION)
+                outcome = self.run_program(program, mode, scratch, begin=scratch.job / landmark)
                 self.report(key + ("none",), 0, scratch, outcome, program, [outcome])
-            self.times[key] = (outcome.begun or 0.0, outcome.seconds)
-        return self.times[key]
+            self.times[(*key, landmark)] = (outcome.begun or 0.0, outcome.seconds)
+        return self.times[(*key, landmark)]
 
     def report(self, key, case, scratch, last, program, outcomes):
         """Checks a finished case and counts it."""
@@ -211,7 +212,9 @@ class Campaign:
 
     def case(self, program, mode, kind, number):
         choice = random.Random(f"{self.options.seed}/{program.name}/{mode}/{kind}/{number}")
-        begun, usual = self.usual_time(program, mode)
+        # With checkpoints mostly once there is one, now and then before.
+        landmark = FIRST_CHECKPOINT if self.options.checkpoints and choice.random() < 0.8 else DESCRIPTION
+        begun, usual = self.usual_time(program, mode, landmark)
         victims = {"rank0": [0], "two": choice.sample(range(program.np), 2)}.get(
             kind, [choice.randrange(program.np)])
         # Mostly once the job has begun, now and then before.
@@ -225,7 +228,7 @@ class Campaign:
             variables = {"FT_INJECT": f"rank={victims[0]},call={choice.choice(INJECTED_CALLS)},count={count},signal=KILL"}
         with mpi_jobs.Scratch("campaign") as scratch:
             outcomes = [self.run_program(program, mode, scratch, kills, variables,
-                                         None if early else scratch.job / DESCRIPTION)]
+                                         None if early else scratch.job / landmark)]
             again = 2 if kind == "again" else 0
             while len(outcomes) < 6:
                 # A process that is killed inside MPI_Init can make Open MPI's launcher hang, with the library and
