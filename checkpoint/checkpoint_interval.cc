@@ -38,7 +38,7 @@ std::uint64_t IntervalChooser::Interval() const {
 std::optional<Reason> CheckpointTrigger::Due(std::uint64_t now, std::uint64_t messages) {
   if (!clock_set_) {
     clock_set_ = true;
-    last_ = now;
+    last_ = now - std::min(now, phase_);
   }
   if (requested_) return requested_;
   if (every_ > 0 && messages - messages_at_last_ >= every_) return Reason::kMessages;

@@ -49,9 +49,9 @@ class IntervalChooser {
 class CheckpointTrigger {
  public:
   // `interval`: ns between the starts of two checkpoints, 0: none by time; `every`: messages, 0:
-  // none by messages.
-  CheckpointTrigger(std::uint64_t interval, std::uint64_t every)
-      : interval_(interval), every_(every) {}
+  // none by messages; `phase`: ns by which the first interval is shorter.
+  CheckpointTrigger(std::uint64_t interval, std::uint64_t every, std::uint64_t phase = 0)
+      : interval_(interval), every_(every), phase_(phase) {}
 
   void SetInterval(std::uint64_t interval) { interval_ = interval; }
   void Request(Reason reason) {
@@ -66,6 +66,7 @@ class CheckpointTrigger {
  private:
   std::uint64_t interval_;
   std::uint64_t every_;
+  std::uint64_t phase_;
   bool clock_set_ = false;
   std::uint64_t last_ = 0;  // start of the last one
   std::uint64_t messages_at_last_ = 0;

@@ -15,7 +15,7 @@ IndependentCheckpoints::IndependentCheckpoints(const UncoordinatedConfiguration&
     : configuration_(configuration),
       host_(host),
       kept_(configuration.rank, configuration.size, host),
-      trigger_(configuration.interval, configuration.every) {
+      trigger_(configuration.interval, configuration.every, configuration.phase) {
   if (configuration.rank < 0 || configuration.rank >= configuration.size) {
     throw std::invalid_argument("independent checkpoints: rank " +
                                 std::to_string(configuration.rank) + " is not in 0.." +
@@ -80,7 +80,10 @@ void IndependentCheckpoints::Collect() {
   const auto& all = kept_.all();
   std::size_t effective = all.size();
   while (effective > 0 && all[effective - 1].position > committable_) --effective;
-  if (effective > 0) kept_.Collect(effective - 1, configuration_.epoch);
+  // Older ones than the Lemmas ask for stay, in case that the files of the effective one are
+  // damaged.
+  const std::size_t kept = std::max<std::size_t>(configuration_.keep, 1);
+  if (effective >= kept) kept_.Collect(effective - kept, configuration_.epoch);
 }
 
 void IndependentCheckpoints::Restore(std::uint32_t number, std::vector<KeptCheckpoint> on_storage) {

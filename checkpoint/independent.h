@@ -20,6 +20,9 @@ struct UncoordinatedConfiguration {
   int size = 1;
   std::uint64_t interval = 0;  // ns between checkpoints; 0: none by time
   std::uint64_t every = 0;     // messages received between checkpoints (3.3.6); 0: none
+  std::uint64_t phase = 0;     // ns by which the first interval is shorter, so that not all
+                               // ranks write at the same time
+  std::uint32_t keep = 1;      // checkpoints that stay, the effective one included; at least 1
   std::uint32_t epoch = 0;     // recovery epoch
 };
 
@@ -46,6 +49,8 @@ class IndependentCheckpoints {
   void Request(Reason reason) { trigger_.Request(reason); }
   // One checkpoint at a time: the next one waits until this one is taken.
   [[nodiscard]] bool busy() const { return due_ != 0 || taking_.has_value(); }
+  // The checkpoint whose Cut is asked for; 0: none.
+  [[nodiscard]] std::uint32_t due() const { return due_; }
 
   // The state is being recorded, in state interval `interval`, at `position` of the protocol
   // (logging::Protocol::OutputPosition). The record is part of the checkpoint.

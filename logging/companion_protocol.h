@@ -57,7 +57,8 @@ struct CompanionFacts {
   std::int32_t causal_f;
   std::uint8_t flush_events;
   std::uint8_t keep;
-  std::uint8_t reserved[6];
+  std::uint8_t own_checkpoints;  // the rank takes checkpoints without the others
+  std::uint8_t reserved[5];
   char mode[16];
   char failure_unit[16];
   char job_name[kCompanionName];

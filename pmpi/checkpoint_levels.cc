@@ -15,6 +15,7 @@
 #include "checkpoint/server_start.h"
 #include "logging/environment.h"
 #include "logging/log_error.h"
+#include "pmpi/engine.h"
 #include "pmpi/engine_state.h"
 #include "pmpi/message.h"
 

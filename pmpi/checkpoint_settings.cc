@@ -5,11 +5,13 @@
 #include <csignal>
 #include <iterator>
 
+#include "checkpoint/kind_names.h"
 #include "pmpi/environment_value.h"
 
 namespace ftmpi {
 namespace {
 
+using checkpoint::CheckpointKind;
 using checkpoint::MtvStrategy;
 using checkpoint::Transit;
 
@@ -60,6 +62,26 @@ bool ReadSignal(CheckpointSettings* settings, std::string* error) {
   } else {
     return Complain(error, "FT_CKPT_SIGNAL", value,
                     "use USR1 or USR2, which mpirun passes on to the ranks");
+  }
+  return true;
+}
+
+bool ReadKind(CheckpointSettings* settings, std::string* error) {
+  const std::string value = EnvironmentValue("FT_CKPT");
+  if (value.empty() || value == "coordinated") return true;
+  if (value != "independent")
+    return Complain(error, "FT_CKPT", value, "use coordinated or independent");
+  settings->kind = CheckpointKind::kIndependent;
+  for (const char* name : {"FT_CKPT_TRANSIT", "FT_MTV_STRATEGY"}) {
+    if (const std::string other = EnvironmentValue(name); !other.empty()) {
+      return Complain(
+          error, name, other,
+          ("with FT_CKPT=" + value + " no messages in transit are saved; leave it out").c_str());
+    }
+  }
+  if (settings->automatic) {
+    *error = "FT_CKPT_INTERVAL=auto does not go with FT_CKPT=" + value + ": give seconds";
+    return false;
   }
   return true;
 }
@@ -153,11 +175,12 @@ bool ReadCheckpointSettings(CheckpointSettings* settings, std::string* error) {
                       "use a number of messages that a rank sends, at least 1");
     }
   }
-  return ReadSignal(settings, error) && ReadProtocol(settings, error);
+  return ReadSignal(settings, error) && ReadKind(settings, error) && ReadProtocol(settings, error);
 }
 
 std::string AgreedCheckpointValues(const CheckpointSettings& settings) {
-  std::string text = " FT_CKPT_INTERVAL=";
+  std::string text = std::string(" FT_CKPT=") + checkpoint::KindName(settings.kind);
+  text += " FT_CKPT_INTERVAL=";
   text += settings.automatic ? "auto" : std::to_string(settings.interval) + "ns";
   text += " FT_CKPT_TIMEOUT=" + std::to_string(settings.timeout) + "ns";
   text += " FT_MTBF=" + std::to_string(settings.mtbf) + "ns";

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "checkpoint/coordination.h"
+#include "checkpoint/manifest.h"
 #include "checkpoint/server_protocol.h"
 
 namespace ftmpi {
@@ -25,6 +26,7 @@ checkpoint::Level LevelOf(const CheckpointLevels& levels, std::uint64_t csn);
 bool ReadCheckpointLevels(CheckpointLevels* levels, std::string* error);
 
 struct CheckpointSettings {
+  checkpoint::CheckpointKind kind = checkpoint::CheckpointKind::kCoordinated;  // FT_CKPT
   std::uint64_t interval = 0;              // FT_CKPT_INTERVAL, ns; 0: none by time
   bool automatic = false;                  // FT_CKPT_INTERVAL=auto
   std::uint64_t mtbf = 0;                  // FT_MTBF, ns, of the whole job; 0: not given

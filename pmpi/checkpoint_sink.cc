@@ -82,7 +82,7 @@ checkpoint::CheckpointAttributes AttributesOf(std::uint64_t job, std::uint32_t c
   attributes.epoch = g.epoch;
   attributes.rank = g.rank;
   attributes.np = g.size;
-  attributes.kind = checkpoint::CheckpointKind::kCoordinated;
+  attributes.kind = g.configuration.checkpoints.kind;
   attributes.state = state;
   std::snprintf(attributes.ftmpi_version, sizeof attributes.ftmpi_version, "%s", FTMPI_VERSION);
   std::snprintf(attributes.program_build_id, sizeof attributes.program_build_id, "-");

@@ -8,6 +8,7 @@
 #include "checkpoint/checkpoint_interval.h"
 #include "checkpoint/coordinator.h"
 #include "pmpi/message.h"
+#include "pmpi/uncoordinated.h"
 
 namespace ftmpi::checkpoint_triggers {
 namespace {
@@ -58,9 +59,10 @@ void Start(const CheckpointSettings& settings, logging::RankStatus* status,
            checkpoint::Participant* participant) {
   g_triggers.status = status;
   g_triggers.participant = participant;
-  status->checkpoint_service.store(
-      participant != nullptr ? CheckpointService::kOn : CheckpointService::kOff,
-      std::memory_order_release);
+  status->checkpoint_service.store(participant != nullptr || uncoordinated::g_on
+                                       ? CheckpointService::kOn
+                                       : CheckpointService::kOff,
+                                   std::memory_order_release);
   // The signal is caught in any case: it must not end a job that takes no checkpoints.
   g_triggers.signal = settings.signal;
   CatchSignal();
@@ -74,7 +76,13 @@ void Start(const CheckpointSettings& settings, logging::RankStatus* status,
 
 void Restored() { CatchSignal(); }
 
-void Request() { g_triggers.participant->Request(Reason::kRequest); }
+void Request() {
+  if (uncoordinated::g_on) {
+    uncoordinated::Request();
+  } else {
+    g_triggers.participant->Request(Reason::kRequest);
+  }
+}
 
 void Poll() {
   if (__builtin_expect(g_signalled != 0, 0)) {
@@ -85,6 +93,11 @@ void Poll() {
       g_triggers.status->checkpoint_requested.load(std::memory_order_acquire);
   if (__builtin_expect(asked != g_triggers.outside && !g_triggers.outside_waiting, 0)) {
     g_triggers.outside = asked;
+    if (uncoordinated::g_on) {
+      g_triggers.outside_waiting = true;
+      uncoordinated::RequestAll();
+      return;
+    }
     g_triggers.outside_csn = g_triggers.participant->csn() + 1;
     g_triggers.outside_waiting = true;
     Request();

@@ -13,8 +13,8 @@
 
 namespace ftmpi::checkpoint_triggers {
 
-// In MPI_Init, also where no checkpoints are taken (`participant` is null then): whoever asks is
-// told so. `status` and `participant` live as long as the process.
+// In MPI_Init, also where no checkpoints are taken (`participant` is null then, as it is without a
+// coordinator): whoever asks is told so. `status` and `participant` live as long as the process.
 void Start(const CheckpointSettings& settings, logging::RankStatus* status,
            checkpoint::Participant* participant);
 // A restored process: the signal's handler is the image's, which may be the program's.
@@ -27,7 +27,8 @@ void Request();
 
 // For the interval's choice: the program stood still so long (ns) for a checkpoint.
 void NoteBlocked(std::uint64_t nanoseconds);
-// Rank 0: a checkpoint was committed or given up.
+// Rank 0: a checkpoint was committed or given up; without a coordinator: the checkpoints that were
+// asked for from outside.
 void Finished(const checkpoint::CheckpointOutcome& outcome);
 
 }  // namespace ftmpi::checkpoint_triggers

@@ -37,6 +37,7 @@
 #include "pmpi/replay.h"
 #include "pmpi/restart.h"
 #include "pmpi/saved_state.h"
+#include "pmpi/uncoordinated.h"
 
 namespace ftmpi::checkpointing {
 
@@ -117,22 +118,8 @@ class EngineHost : public checkpoint::CoordinationHost {
   }
   void TakeTentative(Csn csn) override {
     RemoveGivenUp();
-    if (g_checkpoints->stopped) {
+    if (g_checkpoints->stopped || !WantCut())
       g_checkpoints->participant->OnTentativeTaken(csn, false);
-      return;
-    }
-    if (const char* reason = image_obstacle::Found()) {
-      if (!g_checkpoints->obstacle_said) {
-        Message(
-            "no checkpoint can be taken: %s; the job goes on, and is recovered from its last "
-            "checkpoint or from its beginning",
-            reason);
-      }
-      g_checkpoints->obstacle_said = true;
-      g_checkpoints->participant->OnTentativeTaken(csn, false);
-      return;
-    }
-    g_wanted = true;
   }
   void MakePermanent(Csn csn) override {
     if (!Coordinated()) {
@@ -185,10 +172,37 @@ class EngineHost : public checkpoint::CoordinationHost {
 };
 EngineHost g_host;
 
+// What the kinds of checkpoints (FT_CKPT) do each in its own way.
 checkpoint::Channel* ChannelOf(Peer* peer) {
-  if (peer->channel == nullptr)
-    peer->channel = g_checkpoints->participant->ChannelOf(peer->world_rank);
+  if (__builtin_expect(peer->channel == nullptr, 0)) {
+    peer->channel = uncoordinated::g_on ? uncoordinated::ChannelOf(peer->world_rank)
+                                        : g_checkpoints->participant->ChannelOf(peer->world_rank);
+  }
   return peer->channel;
+}
+Csn Due() { return uncoordinated::g_on ? uncoordinated::Due() : g_checkpoints->participant->due(); }
+void Taken(Csn csn, bool ok) {
+  if (uncoordinated::g_on) {
+    uncoordinated::Taken(csn, ok);
+  } else {
+    g_checkpoints->participant->OnTentativeTaken(csn, ok);
+  }
+}
+Action ActionFor(Peer* peer, std::uint32_t word) {
+  return uncoordinated::g_on ? uncoordinated::OnMessage(ChannelOf(peer), word)
+                             : g_checkpoints->participant->OnMessage(ChannelOf(peer), word);
+}
+// The cut of `csn` is here.
+checkpoint::CutRecord MakeCut(Csn csn) {
+  if (uncoordinated::g_on) return uncoordinated::Cut();
+  checkpoint::CutRecord cut = g_checkpoints->participant->Cut();
+  if (!Coordinated()) log_trimming::NoteCut(cut);
+  in_transit::Begin(csn);
+  return cut;
+}
+// The checkpoint that the next one may build on; 0: none.
+Csn Newest() {
+  return uncoordinated::g_on ? uncoordinated::Newest() : g_checkpoints->participant->permanent();
 }
 
 // Takes in what was kept back.
@@ -210,7 +224,7 @@ bool MustWait() {
 
 void GiveUp(Csn csn) {
   g_wanted = false;
-  g_checkpoints->participant->OnTentativeTaken(csn, false);
+  Taken(csn, false);
   ReleaseKept();
 }
 
@@ -223,7 +237,7 @@ void LookAfterWriter() {
   if (!success) incremental::Failed();
   if (g_checkpoints->discarded) return;
   if (!success) Message("checkpoint %u of this rank could not be written", csn);
-  g_checkpoints->participant->OnTentativeTaken(csn, success);
+  Taken(csn, success);
 }
 
 // Output waits for a checkpoint: it is asked for, but not all the time.
@@ -275,17 +289,15 @@ void Record(Csn csn) {
     // from here.
     events::FlushPollFailures();
     std::fflush(nullptr);
-    if (!SyncOutput() && Coordinated()) {
+    if (!SyncOutput() && (Coordinated() || uncoordinated::g_on)) {
       // What the companion holds back would be lost with it.
       Message("checkpoint %u can't be taken: the companion can't keep the output held back", csn);
       GiveUp(csn);
       return;
     }
-    const checkpoint::CutRecord cut = g_checkpoints->participant->Cut();
+    const checkpoint::CutRecord cut = MakeCut(csn);
     g_checkpoints->cut_made = logging::Environment::Posix()->MonotonicNanoseconds();
-    if (!Coordinated()) log_trimming::NoteCut(cut);
-    in_transit::Begin(csn);
-    basis = incremental::Next(csn, g_checkpoints->participant->permanent());
+    basis = incremental::Next(csn, Newest());
     delete sink;
     sink = checkpoint_sink::Make(g_checkpoints->names.job, g_checkpoints->names.local_directory,
                                  csn, basis.base_csn, checkpoint::EncodeCut(cut));
@@ -300,7 +312,7 @@ void Record(Csn csn) {
   } catch (const image::ImageError& error) {
     Message("checkpoint %u can't be taken: %s; the job goes on", csn, error.what());
     incremental::Failed();
-    g_checkpoints->participant->OnTentativeTaken(csn, false);
+    Taken(csn, false);
     return;
   }
   g_checkpoints->writer = writer;
@@ -319,8 +331,9 @@ void StartNodeServer(const JobNames& names) {
 void Start(const JobNames& names, std::uint32_t csn) {
   g_checkpoints = new Checkpoints;
   g_checkpoints->names = names;
-  // The others wait in the barrier behind MPI_Init.
-  if (csn == 0) {
+  // The others wait in the barrier behind MPI_Init. Where a rank may start from a checkpoint the
+  // server runs already.
+  if (csn == 0 && !restart::EachFromItsOwn()) {
     checkpoint_levels::ShareSecret(names);
     StartNodeServer(names);
   }
@@ -339,15 +352,39 @@ void Start(const JobNames& names, std::uint32_t csn) {
   configuration.csn = csn;
   configuration.announce_commit = true;
   configuration.maximum_control = engine::kMaximumInline;
-  g_checkpoints->participant = std::make_unique<checkpoint::Participant>(configuration, &g_host);
+  if (settings.kind == checkpoint::CheckpointKind::kCoordinated) {
+    g_checkpoints->participant = std::make_unique<checkpoint::Participant>(configuration, &g_host);
+  } else {
+    uncoordinated::Start(names);
+  }
   incremental::Start(g.configuration.incremental, g.configuration.full_every);
   checkpoint_triggers::Start(settings, g.status, g_checkpoints->participant.get());
   g_on = true;
   EngineLock::watched = true;
 }
 
-void Restore(const checkpoint::CutRecord& cut, std::span<const checkpoint::ChannelCut> saved) {
-  g_checkpoints->participant->Restore(cut, saved);
+bool WantCut() {
+  if (const char* reason = image_obstacle::Found()) {
+    if (!g_checkpoints->obstacle_said) {
+      Message(
+          "no checkpoint can be taken: %s; the job goes on, and is recovered from its last "
+          "checkpoint or from its beginning",
+          reason);
+    }
+    g_checkpoints->obstacle_said = true;
+    return false;
+  }
+  g_wanted = true;
+  return true;
+}
+
+void Restore(const checkpoint::CutRecord& cut, std::uint64_t interval,
+             std::span<const checkpoint::ChannelCut> saved) {
+  if (uncoordinated::g_on) {
+    uncoordinated::Restore(cut, interval);
+  } else {
+    g_checkpoints->participant->Restore(cut, saved);
+  }
   checkpoint_triggers::Restored();
 }
 
@@ -355,9 +392,10 @@ void Stop() {
   if (!g_on) return;
   if (Coordinated()) CommitOutput();
   g_checkpoints->stopped = true;
+  if (uncoordinated::g_on) uncoordinated::Stop();
   if (g_wanted) {
     g_wanted = false;
-    g_checkpoints->participant->OnTentativeTaken(g_checkpoints->participant->due(), false);
+    Taken(Due(), false);
   }
   engine::WaitUntil([] {
     in_transit::TakeFetched();
@@ -373,10 +411,13 @@ void Stop() {
 }
 
 std::uint32_t WordFor(Peer* peer) {
-  return g_checkpoints->participant->BeforeSend(ChannelOf(peer));
+  checkpoint::Channel* const channel = ChannelOf(peer);
+  return __builtin_expect(uncoordinated::g_on, 0) ? uncoordinated::BeforeSend(channel)
+                                                  : g_checkpoints->participant->BeforeSend(channel);
 }
 
 std::uint32_t ResendWord(Peer* peer, std::uint64_t number) {
+  if (uncoordinated::g_on) return 0;
   return g_checkpoints->participant->ResendWord(ChannelOf(peer), number);
 }
 
@@ -384,8 +425,7 @@ bool OnMessage(Peer* peer, const WireHeader& header, const std::byte* payload) {
   const bool behind = in_transit::Fetching(peer) ||
                       std::any_of(g_checkpoints->kept.begin(), g_checkpoints->kept.end(),
                                   [peer](const KeptMessage& kept) { return kept.peer == peer; });
-  const Action action = behind ? Action::kCheckpointFirst
-                               : g_checkpoints->participant->OnMessage(ChannelOf(peer), header.csn);
+  const Action action = behind ? Action::kCheckpointFirst : ActionFor(peer, header.csn);
   switch (action) {
     case Action::kDeliver:
       return false;
@@ -412,6 +452,11 @@ bool OnMessage(Peer* peer, const WireHeader& header, const std::byte* payload) {
 }
 
 void OnControl(int source, std::span<const std::byte> message) {
+  if (uncoordinated::g_on) {
+    if (!uncoordinated::OnControl(source, message))
+      Fatal("a checkpoint message of rank %d can't be understood", source);
+    return;
+  }
   if (!g_checkpoints->participant->OnControl(source, message)) {
     Fatal("a checkpoint message of rank %d can't be understood: %s", source,
           g_checkpoints->participant->refusal().c_str());
@@ -422,6 +467,11 @@ std::uint64_t NextCsn() { return g_on ? g_checkpoints->participant->csn() + std:
 
 void Tick() {
   LookAfterWriter();
+  if (uncoordinated::g_on) {
+    checkpoint_triggers::Poll();
+    uncoordinated::Tick(logging::Environment::Posix()->MonotonicNanoseconds());
+    return;
+  }
   // What had to wait behind a large message; while a cut is due it waits on.
   if (in_transit::Fetching() && in_transit::TakeFetched() &&
       g_checkpoints->participant->due() == 0) {
@@ -440,7 +490,7 @@ void Tick() {
 
 void TryCut() {
   if (g_no_cut != 0) return;
-  const Csn csn = g_checkpoints->participant->due();
+  const Csn csn = Due();
   if (csn == 0) {
     g_wanted = false;
     return;
@@ -458,7 +508,7 @@ void TryCut() {
   if (!wait) {
     g_wanted = false;
     engine::PullUnexpected();
-    if (g_checkpoints->participant->due() != csn) return;  // given up meanwhile
+    if (Due() != csn) return;  // given up meanwhile
     g_wanted = true;
     wait = blocked();
   }

@@ -62,9 +62,14 @@ std::uint64_t NextCsn();
 void Tick();
 // Records the state if that is possible now.
 void TryCut();
+// A checkpoint of this rank is to be taken: a cut is made as soon as that is possible. False: none
+// can be taken, and why has been said.
+bool WantCut();
 
-// The participant takes up what the image's cut says of the channels (pmpi/restart.h); `saved`: how
-// many messages in transit of each sender come with the checkpoint (`received`).
-void Restore(const checkpoint::CutRecord& cut, std::span<const checkpoint::ChannelCut> saved);
+// The image's cut says how the channels stand (pmpi/restart.h); it was made in state interval
+// `interval`. `saved`: how many messages in transit of each sender come with the checkpoint
+// (`received`).
+void Restore(const checkpoint::CutRecord& cut, std::uint64_t interval,
+             std::span<const checkpoint::ChannelCut> saved);
 
 }  // namespace ftmpi::checkpointing

@@ -598,6 +598,7 @@ bool Attach(const CompanionAttach& attach, std::string* error) {
   facts.causal_f = attach.causal_f;
   facts.flush_events = attach.flush_events ? 1 : 0;
   facts.keep = attach.keep ? 1 : 0;
+  facts.own_checkpoints = attach.own_checkpoints ? 1 : 0;
   if (!Copy(attach.mode, facts.mode, sizeof facts.mode, "the mode", error) ||
       !Copy(attach.failure_unit, facts.failure_unit, sizeof facts.failure_unit, "the failure unit",
             error) ||

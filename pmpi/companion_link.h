@@ -36,7 +36,8 @@ struct CompanionAttach {
   int causal_f = 1;
   bool flush_events = false;  // write own determinants to stable storage (optimistic: always true)
   bool keep = false;          // FT_KEEP
-  std::string mpi_version;    // first line of MPI_Get_library_version
+  bool own_checkpoints = false;  // FT_CKPT=independent
+  std::string mpi_version;       // first line of MPI_Get_library_version
   std::string ftmpi_version;
   std::string status_path;                // the file of the status page; both sides map it
   logging::RankStatus* status = nullptr;  // the rank's mapping of it, valid until the process ends

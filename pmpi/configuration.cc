@@ -2,6 +2,7 @@
 
 #include <charconv>
 
+#include "checkpoint/kind_names.h"
 #include "pmpi/environment_value.h"
 
 namespace ftmpi {
@@ -228,12 +229,29 @@ bool ReadConfiguration(Configuration* configuration, std::string* error) {
       obstacle = "FT_MODE=coordinated, where output that was shown needs its checkpoint";
     } else if (configuration->state == SavedState::kRegistered) {
       obstacle = "FT_STATE=registered";
+    } else if (settings.kind != checkpoint::CheckpointKind::kCoordinated) {
+      obstacle = "FT_CKPT=independent";
     } else if (configuration->incremental != PageTracking::kOff) {
       obstacle = "FT_INCREMENTAL";
     }
     if (obstacle != nullptr) {
       *error = std::string("FT_CKPT_LEVELS with local or partner does not go with ") + obstacle +
                ": leave one of them out";
+      return false;
+    }
+  }
+  if (settings.kind != checkpoint::CheckpointKind::kCoordinated) {
+    const std::string kind = checkpoint::KindName(settings.kind);
+    if (configuration->mode == Mode::kCoordinated) {
+      *error = "FT_CKPT=" + kind +
+               " needs message logs, and FT_MODE=coordinated has none: use FT_MODE=pessimistic, "
+               "optimistic or causal, or leave FT_CKPT out";
+      return false;
+    }
+    if (configuration->state != SavedState::kImage) {
+      *error = "FT_CKPT=" + kind +
+               " says how process images are taken, and none are: set FT_STATE=image, or leave "
+               "FT_CKPT out";
       return false;
     }
   }

@@ -58,6 +58,11 @@ struct ReplayChannel {
   std::size_t base = 0;        // the destination's checkpoint has the first so many
   std::size_t pushed = 0;      // the first so many have been sent
   std::uint64_t credited = 0;  // so many have been delivered at the destination
+  // The windows grow while nothing is delivered: the destination may want a message behind them
+  // first, and nobody executes the sends in front of this rank's own cut again.
+  std::uint64_t windows = 1;
+  std::uint32_t stalled = 0;             // polls since something was delivered
+  std::vector<std::uint64_t> unmatched;  // SSNs of synchronous ones that wait there to be matched
 
   [[nodiscard]] std::size_t end() const { return first + positions.size(); }
   [[nodiscard]] std::uint64_t At(std::size_t message) const { return positions[message - first]; }
@@ -119,6 +124,9 @@ struct EngineState : ProgramState {
   std::unique_ptr<logging::Protocol> protocol;
   logging::RankStatus* status = nullptr;
 
+  // Every message is in the log before it leaves: a receiver may have it in a checkpoint of its own
+  // when this process ends in between (pmpi/uncoordinated.h).
+  bool log_first = false;
   bool replaying = false;         // events of the replay log are left
   std::uint32_t idle_polls = 0;   // polls in a row that found nothing
   bool has_events = false;        // the protocol has something to say when the wire is idle

@@ -38,6 +38,19 @@ const char* Variable(const char* name) {
   return value != nullptr ? value : "";
 }
 
+// The node's first rank does.
+void StartServerOfNode(const std::string& local_directory) {
+  if (std::atoi(Variable("OMPI_COMM_WORLD_LOCAL_RANK")) != 0) return;
+  mkdir(local_directory.c_str(), 0755);
+  checkpointing::JobNames names{};
+  names.job_directory = Variable("FTMPI_JOBDIR");
+  names.local_directory = local_directory;
+  const auto epoch =
+      static_cast<std::uint32_t>(std::strtoul(Variable("FTMPI_RECOVER_EPOCH"), nullptr, 10));
+  std::string error;
+  if (!checkpoint_levels::StartServer(names, epoch, &error)) throw ImageError(error);
+}
+
 // An image on the node's checkpoint server.
 class ServerSource : public image::Source {
  public:
@@ -51,12 +64,7 @@ class ServerSource : public image::Source {
         logging::Environment::Posix(),
         directory + "/epoch-" + std::to_string(epoch) + "/" + logging::ReplayLogFileName(rank));
     const std::string path = checkpoint::ServerSocketPath(local, epoch);
-    if (std::atoi(Variable("OMPI_COMM_WORLD_LOCAL_RANK")) == 0) {
-      mkdir(local.c_str(), 0755);
-      std::string error;
-      if (!checkpoint_levels::StartServer({log.job, directory, local}, epoch, &error))
-        throw ImageError(error);
-    }
+    StartServerOfNode(local);
     // The node's first rank is about to start it.
     constexpr int kTries = 600;
     constexpr int kMilliseconds = 50;
@@ -72,7 +80,8 @@ class ServerSource : public image::Source {
     request.job = log.job;
     request.csn = restart::Csn();
     request.rank = rank;
-    request.kind = checkpoint::CheckpointKind::kCoordinated;
+    request.kind = restart::EachFromItsOwn() ? checkpoint::CheckpointKind::kIndependent
+                                             : checkpoint::CheckpointKind::kCoordinated;
     request.level = checkpoint::Level::kShared;
     std::uint32_t section_count = 0;
     std::uint32_t dataset_count = 0;
@@ -139,7 +148,16 @@ class LibraryHost : public image::Host {
     if (!error.empty() || mode == logging::Mode::kOff) return image::StartMode::kOff;
     if (StateFromEnvironment(&error) != SavedState::kImage || !LooksLikeRank())
       return image::StartMode::kOff;
-    return restart::Csn() != 0 ? image::StartMode::kRestore : image::StartMode::kRecord;
+    if (restart::Csn() != 0) return image::StartMode::kRestore;
+    // The others of this node may need it before this rank comes to MPI_Init.
+    if (restart::EachFromItsOwn()) {
+      try {
+        StartServerOfNode(Variable("FTMPI_LOCAL"));
+      } catch (const ImageError& failure) {
+        RestoreFailed(failure.what());
+      }
+    }
+    return image::StartMode::kRecord;
   }
   bool IsLibraryRoot(const char* file_name) override {
     return std::strncmp(file_name, "libftmpi.so", 11) == 0 ||

@@ -46,6 +46,7 @@
 #include "pmpi/restart.h"
 #include "pmpi/saved_state.h"
 #include "pmpi/state_heap.h"
+#include "pmpi/uncoordinated.h"
 
 namespace ftmpi {
 namespace {
@@ -354,6 +355,7 @@ void Attach(const JobFacts& facts, const std::string& node) {
   attach.causal_f = g.configuration.causal_f;
   attach.flush_events = g.flushing;
   attach.keep = g.configuration.keep;
+  attach.own_checkpoints = uncoordinated::g_on;
   attach.mpi_version = checkpoint_sink::MpiLibraryVersion();
   attach.ftmpi_version = FTMPI_VERSION;
   attach.status_path =
@@ -382,6 +384,22 @@ std::vector<checkpoint::TransitMessage> SavedMessages(const checkpoint::CutRecor
            has_log[static_cast<std::size_t>(message.source)] != 0;
   });
   return saved;
+}
+
+// The other ends' counts: what each other rank has for this one.
+std::vector<std::uint64_t> Exchange(const std::vector<std::uint64_t>& mine) {
+  std::vector<std::uint64_t> theirs(mine.size(), 0);
+  PMPI_Alltoall(mine.data(), 1, MPI_UINT64_T, theirs.data(), 1, MPI_UINT64_T, MPI_COMM_WORLD);
+  return theirs;
+}
+
+// Prepares the replay of what this rank has sent: from its cut (an empty one: its initial state),
+// the others from theirs. Collective. `have`: what this rank has of each other's messages.
+void IndexReplay(const checkpoint::CutRecord& cut, const std::vector<std::uint64_t>& have) {
+  const std::vector<std::uint64_t> theirs = Exchange(have);
+  engine::IndexPayloadLog([&](int to) { return theirs[static_cast<std::size_t>(to)]; },
+                          [&](int to) { return cut.Channel(to).sent; });
+  if (uncoordinated::g_on) engine::ExchangeUnmatched();
 }
 
 // MPI is up, the configuration is read: brings the engine up. With `restart` only what is the
@@ -446,13 +464,18 @@ void StartEngine(bool restart) {
     if (g.configuration.state == SavedState::kRegistered) {
       registered::Start({facts.job, facts.job_directory, facts.local_directory}, restart::Csn());
     }
-    if (replay && !restart) {
+    if (replay && !restart && !restart::EachFromItsOwn()) {
       const auto nothing = [](int /*destination*/) { return std::uint64_t{0}; };
       if (replay->payload_log_survives) engine::IndexPayloadLog(nothing, nothing);
       events::StartReplay(*replay, 0);
     }
     events::PublishCommittable();
     Attach(facts, node);
+    // Others may start from checkpoints of theirs: as restart::GoOn does.
+    if (!restart && restart::EachFromItsOwn()) {
+      IndexReplay(checkpoint::CutRecord(), std::vector<std::uint64_t>(g.peers.size(), 0));
+      events::StartReplay(*replay, 0);
+    }
   } catch (const LogError& error) {
     Fatal("%s", error.what());
   }
@@ -527,7 +550,38 @@ double NeverBack(double time) {
 
 namespace ftmpi::restart {
 
+namespace {
+
+// As this rank's replay log says.
+std::uint32_t OwnCsn() {
+  const char* directory = std::getenv("FTMPI_JOBDIR");
+  const char* epoch = std::getenv("FTMPI_RECOVER_EPOCH");
+  const char* rank = std::getenv("OMPI_COMM_WORLD_RANK");
+  if (directory == nullptr || epoch == nullptr || rank == nullptr)
+    Fatal(
+        "FTMPI_JOBDIR or FTMPI_RECOVER_EPOCH is not set: a recovery is started by mpi-ft-recover");
+  try {
+    return logging::ReadReplayLog(Environment::Posix(),
+                                  std::string(directory) + "/epoch-" + epoch + "/" +
+                                      logging::ReplayLogFileName(std::atoi(rank)))
+        .checkpoint_csn;
+  } catch (const LogError& error) {
+    Fatal("%s", error.what());
+  }
+}
+
+}  // namespace
+
+bool EachFromItsOwn() {
+  const char* value = std::getenv("FTMPI_RESTART_CSN");
+  return value != nullptr && std::strcmp(value, "own") == 0;
+}
+
 std::uint32_t Csn() {
+  if (EachFromItsOwn()) {
+    static const std::uint32_t csn = OwnCsn();
+    return csn;
+  }
   const char* value = std::getenv("FTMPI_RESTART_CSN");
   return value == nullptr ? 0 : static_cast<std::uint32_t>(std::strtoul(value, nullptr, 10));
 }
@@ -543,13 +597,6 @@ void BringUp(int* argc, char*** argv) {
 }
 
 namespace {
-
-// The other ends' counts: what each other rank has for this one.
-std::vector<std::uint64_t> Exchange(const std::vector<std::uint64_t>& mine) {
-  std::vector<std::uint64_t> theirs(mine.size(), 0);
-  PMPI_Alltoall(mine.data(), 1, MPI_UINT64_T, theirs.data(), 1, MPI_UINT64_T, MPI_COMM_WORLD);
-  return theirs;
-}
 
 // Coordinated mode: the copies of messages in transit are all that there is beside the image.
 // `have`: what this rank has of each other's messages, with the copies.
@@ -581,9 +628,11 @@ void GoOn() {
   engine::RenewPeers();
   // Messages in transit come from their senders' logs; where a log is lost, and in coordinated
   // mode, which has none, from their receivers.
-  std::vector<char> has_log(static_cast<std::size_t>(g.size), 0);
+  // (Without a coordinator receivers save nothing.)
+  std::vector<char> has_log(static_cast<std::size_t>(g.size), uncoordinated::g_on ? 1 : 0);
   const char survives = !coordinated && log.payload_log_survives ? 1 : 0;
-  PMPI_Allgather(&survives, 1, MPI_CHAR, has_log.data(), 1, MPI_CHAR, MPI_COMM_WORLD);
+  if (!uncoordinated::g_on)
+    PMPI_Allgather(&survives, 1, MPI_CHAR, has_log.data(), 1, MPI_CHAR, MPI_COMM_WORLD);
   const std::vector<checkpoint::TransitMessage> saved = SavedMessages(cut, has_log);
   std::vector<checkpoint::ChannelCut> saved_counts;
   std::vector<std::uint64_t> have(static_cast<std::size_t>(g.size), 0);
@@ -594,11 +643,13 @@ void GoOn() {
     ++have[static_cast<std::size_t>(message.source)];
   }
   if (coordinated) CheckAllSaved(cut, have);
-  checkpointing::Restore(cut, saved_counts);
+  checkpointing::Restore(cut, log.checkpoint_interval, saved_counts);
+  if (uncoordinated::g_on) {
+    // Each rank comes to its end anew: no cut is made behind that of any rank.
+    g.finalize_received = 0;
+  }
   if (!coordinated) {
-    const std::vector<std::uint64_t> theirs = Exchange(have);
-    engine::IndexPayloadLog([&](int to) { return theirs[static_cast<std::size_t>(to)]; },
-                            [&](int to) { return cut.Channel(to).sent; });
+    IndexReplay(cut, have);
     events::StartReplay(log, log.checkpoint_interval);
   }
   for (Request* request : g.sends_under_way) engine::CompleteRequest(request);

@@ -18,6 +18,9 @@ using logging::MessageKind;
 // Messages that may be under way from the log and not delivered; large ones count for several.
 constexpr std::uint64_t kWindow = 64;
 constexpr std::uint64_t kLargeWindow = 4;
+// Polls without a delivery until the windows double.
+constexpr std::uint32_t kStalledPolls = 4096;
+constexpr std::uint64_t kWidestWindows = std::uint64_t{1} << 32;
 
 void PushRecord(Peer* peer, ReplayChannel* channel) {
   LogRecord* record = OrFatal([&] { return g.payload_log->PinAt(channel->At(channel->pushed)); });
@@ -71,6 +74,16 @@ void Compare(Peer* peer, Request* request, std::uint64_t bytes, LogRecord* recor
   NotDeterministic(peer, request, what);
 }
 
+// The answer to a synchronous send that is executed again has come before, if the destination had
+// matched the message at its cut.
+void NoteMatchedThen(Peer* peer, const ReplayChannel& channel, const Request& request,
+                     std::size_t index) {
+  if (request.mode != SendMode::kSynchronous || index >= channel.base) return;
+  const auto& waiting = channel.unmatched;
+  if (std::find(waiting.begin(), waiting.end(), request.ssn) == waiting.end())
+    peer->matched_early.push_back(request.ssn);
+}
+
 }  // namespace
 
 void IndexPayloadLog(const CountOf& received_at, const CountOf& sent_at) {
@@ -104,6 +117,42 @@ void IndexPayloadLog(const CountOf& received_at, const CountOf& sent_at) {
   });
 }
 
+void ExchangeUnmatched() {
+  const auto size = static_cast<std::size_t>(g.size);
+  std::vector<std::vector<std::uint64_t>> waiting(size);  // by source
+  ForEachMatchQueue([&waiting](MatchQueue* queue) {
+    for (const UnexpectedMessage* message = queue->arrival_head; message != nullptr;
+         message = message->arrival_next) {
+      if ((message->header.flags & logging::kFlagSynchronous) != 0)
+        waiting[static_cast<std::size_t>(message->source)].push_back(message->header.ssn);
+    }
+  });
+  std::vector<int> counts(size, 0);
+  std::vector<int> starts(size, 0);
+  std::vector<std::uint64_t> mine;
+  for (std::size_t rank = 0; rank < size; ++rank) {
+    counts[rank] = static_cast<int>(waiting[rank].size());
+    starts[rank] = static_cast<int>(mine.size());
+    mine.insert(mine.end(), waiting[rank].begin(), waiting[rank].end());
+  }
+  std::vector<int> their_counts(size, 0);
+  std::vector<int> their_starts(size, 0);
+  PMPI_Alltoall(counts.data(), 1, MPI_INT, their_counts.data(), 1, MPI_INT, MPI_COMM_WORLD);
+  int total = 0;
+  for (std::size_t rank = 0; rank < size; ++rank) {
+    their_starts[rank] = total;
+    total += their_counts[rank];
+  }
+  std::vector<std::uint64_t> theirs(static_cast<std::size_t>(total));
+  PMPI_Alltoallv(mine.data(), counts.data(), starts.data(), MPI_UINT64_T, theirs.data(),
+                 their_counts.data(), their_starts.data(), MPI_UINT64_T, MPI_COMM_WORLD);
+  for (Peer* peer : g.replay_peers) {
+    const auto rank = static_cast<std::size_t>(peer->world_rank);
+    const auto first = theirs.begin() + their_starts[rank];
+    peer->replay->unmatched.assign(first, first + their_counts[rank]);
+  }
+}
+
 bool ReplaySend(Peer* peer, Request* request, std::uint64_t bytes) {
   ReplayChannel& channel = *peer->replay;
   std::size_t index = 0;
@@ -128,6 +177,7 @@ bool ReplaySend(Peer* peer, Request* request, std::uint64_t bytes) {
   }
   if (checkpointing::g_on) checkpointing::WordFor(peer);
   if (registered::g_on) ++registered::g_sent;
+  NoteMatchedThen(peer, channel, *request, index);
   while (channel.pushed <= index) PushRecord(peer, &channel);
   LogRecord* record = OrFatal([&] { return g.payload_log->PinAt(channel.At(index)); });
   Compare(peer, request, bytes, record);
@@ -161,13 +211,19 @@ bool PushReplay() {
     for (int n = 0; n < 8 && channel.pushed < channel.end(); ++n) {
       const std::uint64_t outstanding =
           channel.pushed - std::min<std::uint64_t>(channel.base + channel.credited, channel.pushed);
-      if (outstanding >= kWindow) break;
-      if (outstanding >= kLargeWindow) {
+      bool closed = outstanding >= kWindow * channel.windows;
+      if (!closed && outstanding >= kLargeWindow * channel.windows) {
         LogRecord* record =
             OrFatal([&] { return g.payload_log->PinAt(channel.At(channel.pushed)); });
-        const bool large = record->header.kind == MessageKind::kRendezvous;
+        closed = record->header.kind == MessageKind::kRendezvous;
         g.payload_log->Unpin(record);
-        if (large) break;
+      }
+      if (closed) {
+        if (++channel.stalled >= kStalledPolls) {
+          channel.stalled = 0;
+          channel.windows = std::min(2 * channel.windows, kWidestWindows);
+        }
+        break;
       }
       PushRecord(peer, &channel);
       did = true;
@@ -177,7 +233,9 @@ bool PushReplay() {
 }
 
 void OnCredit(Peer* peer, std::uint64_t delivered) {
-  if (peer->replay) peer->replay->credited = std::max(peer->replay->credited, delivered);
+  if (!peer->replay) return;
+  peer->replay->credited = std::max(peer->replay->credited, delivered);
+  peer->replay->stalled = 0;
 }
 
 }  // namespace ftmpi::engine

@@ -18,6 +18,11 @@ using CountOf = std::function<std::uint64_t(int)>;
 // it will not send them again (both 0 from the initial state).
 void IndexPayloadLog(const CountOf& received_at, const CountOf& sent_at);
 
+// Ranks go back to cuts of their own, so a receiver may have a synchronous message of a send that
+// is to be executed again. Tells each rank which of its messages are here and not matched: of the
+// others that are here it need not wait for an answer. Collective, after IndexPayloadLog.
+void ExchangeUnmatched();
+
 // A re-executed send: true when the earlier incarnation made it already; then it has been compared
 // (a difference ends the job with a message: the program is not deterministic between events) and
 // everything up to it is on its way.

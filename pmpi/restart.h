@@ -8,8 +8,11 @@
 
 namespace ftmpi::restart {
 
-// The checkpoint to start from, from the environment (FTMPI_RESTART_CSN); 0: none.
+// The checkpoint to start from; 0: none. From the environment (FTMPI_RESTART_CSN, "Variables" in
+// recovery/JOB_DIRECTORY.md), or from this rank's replay log where each rank has its own.
 std::uint32_t Csn();
+// Each rank starts from a checkpoint of its own, or from the initial state.
+bool EachFromItsOwn();
 
 // Starts MPI and all of the engine that is the process's own.
 void BringUp(int* argc, char*** argv);

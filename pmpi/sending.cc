@@ -249,7 +249,7 @@ void SendLarge(Peer* peer, Request* request, std::uint64_t bytes) {
   DatatypeLayout layout;
   FTMPI_CHECK(GetLayout(request->datatype, &layout));
   const bool from_user = layout.contiguous && !hold && request->mode != SendMode::kBuffered &&
-                         request->mode != SendMode::kSynchronous;
+                         request->mode != SendMode::kSynchronous && !g.log_first;
   if (from_user) {
     // The payload leaves from the program's buffer while we copy it into the log.
     const auto* data = static_cast<const std::byte*>(request->buffer) + layout.true_lower;
@@ -371,6 +371,8 @@ void OnMatched(Peer* peer, std::uint64_t ssn) {
   const auto found = std::find_if(peer->synchronous.begin(), peer->synchronous.end(),
                                   [ssn](const Request* request) { return request->ssn == ssn; });
   if (found == peer->synchronous.end()) {
+    // A receiver that went back matches it anew; this rank knows already that it was matched.
+    if (ssn <= peer->last_ssn) return;
     // The message was sent again from the log, and this incarnation has not come to its send yet.
     peer->matched_early.push_back(ssn);
     return;

@@ -312,7 +312,7 @@ void TransmitInline(Peer* peer, LogRecord* record, std::uint64_t piggyback) {
 
 WireHeader* BuildingBuffer() {
   if (__builtin_expect(g_free_built == nullptr, 0)) {
-    if (g_built_under_way >= kMaximumBuilt) return nullptr;
+    if (g_built_under_way >= kMaximumBuilt || g.log_first) return nullptr;
     g_free_built = new BuiltMessage;
     g_free_built->next = nullptr;
   }

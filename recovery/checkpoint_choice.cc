@@ -3,84 +3,27 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <span>
 #include <utility>
 
 #include "checkpoint/checkpoint_directory.h"
 #include "checkpoint/cut_record.h"
 #include "checkpoint/deletion.h"
-#include "checkpoint/rank_file_reader.h"
 #include "checkpoint/store_error.h"
 #include "checkpoint/store_reader.h"
 #include "checkpoint/transit_file.h"
 #include "logging/log_error.h"
 #include "pmpi/checkpoint_datasets.h"
-#include "recovery/engine_record.h"
 #include "recovery/held_record.h"
-#include "recovery/log_coverage.h"
 #include "recovery/module_builds.h"
+#include "recovery/start_candidate.h"
 
 namespace ftmpi::recovery {
 namespace {
 
 using checkpoint_datasets::EngineRecord;
 
-// A state to start from, of all ranks.
-struct Candidate {
-  std::uint32_t csn = 0;  // 0: the initial state
-  std::vector<EngineRecord> records;
-  std::vector<checkpoint::CutRecord> cuts;
-  std::string builds;                                          // of rank 0's files
-  std::vector<std::vector<checkpoint::TransitMessage>> saved;  // by receiver; empty: none
-};
-
-void ReadRank(logging::Environment* environment, const std::string& path, int np,
-              Candidate* candidate) {
-  checkpoint::RankFileReader file(environment, path);
-  const std::optional<checkpoint::CutRecord> cut =
-      checkpoint::DecodeCut(ReadNamedDataset(&file, checkpoint_datasets::kCut), np);
-  if (!cut) throw checkpoint::StoreError(path + ": the record of its cut is damaged");
-  if (candidate->builds.empty()) {
-    const std::vector<std::byte> builds = ReadNamedDataset(&file, checkpoint_datasets::kBuilds);
-    candidate->builds.assign(reinterpret_cast<const char*>(builds.data()), builds.size());
-  }
-  candidate->records.push_back(ReadEngineRecord(&file));
-  candidate->cuts.push_back(*cut);
-  const checkpoint::TransitOwner owner{file.attributes().job, cut->csn, cut->epoch, cut->rank};
-  const std::string transit =
-      logging::JoinPath(logging::DirectoryOf(path), checkpoint::TransitFileName(cut->rank));
-  candidate->saved.push_back(checkpoint::ReadTransitFile(environment, transit, owner));
-}
-
-Candidate InitialState(int np) {
-  Candidate initial;
-  initial.records.resize(static_cast<std::size_t>(np));
-  for (int rank = 0; rank < np; ++rank) {
-    checkpoint::CutRecord cut;
-    cut.rank = rank;
-    initial.cuts.push_back(cut);
-  }
-  return initial;
-}
-
 std::string NameOf(const Candidate& candidate) {
   return candidate.csn == 0 ? "the initial state" : fmt::format("checkpoint {}", candidate.csn);
-}
-
-// The first event of a rank behind interval `start` that is not known although it is behind trimmed
-// ones; 0: all are. (What is missing at the end is the recovery line's business.)
-std::uint64_t MissingEvent(std::uint64_t start, std::uint64_t trimmed, const RankEvidence& rank) {
-  if (rank.base_trimmed > start) return start + 1;
-  const std::uint64_t known = std::max(start, rank.base_interval);
-  if (trimmed <= known) return 0;
-  // Event blocks on stable storage may hold what the log does not any more.
-  std::vector<bool> found(trimmed - known, false);
-  for (const logging::Determinant& each : rank.found) {
-    if (each.index > known && each.index <= trimmed) found[each.index - known - 1] = true;
-  }
-  const auto missing = std::find(found.begin(), found.end(), false);
-  return missing == found.end() ? 0
-                                : known + 1 + static_cast<std::uint64_t>(missing - found.begin());
 }
 
 // What the logs lack for a start from there; empty: nothing.
@@ -104,63 +47,6 @@ std::string MissingEvents(const Candidate& candidate, const Findings& findings,
           "the event log of rank {} is lost, and what others knew of its events is trimmed up to "
           "checkpoint {}",
           index, oldest);
-    }
-  }
-  return "";
-}
-
-// A rank of the plan starts from its part of a checkpoint.
-void SetCheckpoint(std::uint32_t csn, const EngineRecord& record, PlanRank* rank) {
-  rank->from = fmt::format("checkpoint {}", csn);
-  rank->checkpoint_csn = csn;
-  rank->checkpoint_interval = record.interval;
-  rank->checkpoint_stdout = record.stdout_taken;
-  rank->checkpoint_stderr = record.stderr_taken;
-  rank->checkpoint_stdin = record.stdin_taken;
-}
-
-// Why the plan can't start from this state; empty: it can, and the plan says how.
-std::string Enter(const Candidate& candidate, const Findings& findings, const RecoveryLine& line,
-                  ReplayPlan* plan) {
-  for (PlanRank& each : plan->ranks) each.resend = each.suppress = 0;
-  for (std::size_t index = 0; index < plan->ranks.size(); ++index) {
-    PlanRank& each = plan->ranks[index];
-    const EngineRecord& record = candidate.records[index];
-    if (record.interval > each.interval) {
-      return fmt::format("rank {} was in state interval {} then, and can be brought to {} only",
-                         each.rank, record.interval, each.interval);
-    }
-    if (record.stdout_taken > each.stdout_released || record.stderr_taken > each.stderr_released)
-      return fmt::format("rank {} had written more output then than was shown", each.rank);
-    const RankFindings& found = findings.ranks[index];
-    std::vector<std::uint64_t> saved;
-    for (std::size_t to = 0; to < candidate.saved.size(); ++to) {
-      const checkpoint::MessageRange range =
-          checkpoint::InTransit(candidate.cuts[index], candidate.cuts[to]);
-      saved.push_back(checkpoint::SavedFrom(candidate.saved[to], each.rank, range.first));
-    }
-    LogUse use =
-        UseOfLog(each.rank, each.payload_log_survives, found.channels, candidate.cuts, saved);
-    if (!use.refusal.empty()) return use.refusal;
-    each.payload_log_survives = use.usable;
-    if (candidate.csn != 0) SetCheckpoint(candidate.csn, record, &each);
-    each.events = static_cast<std::uint64_t>(
-        std::count_if(line.ranks[index].determinants.begin(), line.ranks[index].determinants.end(),
-                      [&record](const logging::Determinant& determinant) {
-                        return determinant.index > record.interval &&
-                               determinant.kind != logging::EventKind::kDependency;
-                      }));
-    if (!use.usable) continue;
-    for (const ChannelInventory& channel : found.channels) {
-      if (channel.destination < 0 ||
-          static_cast<std::size_t>(channel.destination) >= plan->ranks.size())
-        continue;
-      const auto to = static_cast<std::size_t>(channel.destination);
-      const std::uint64_t end = channel.before + channel.messages;
-      const std::uint64_t sent = candidate.cuts[index].Channel(channel.destination).sent;
-      const std::uint64_t received = candidate.cuts[to].Channel(each.rank).received;
-      each.suppress += end - std::min(end, sent);
-      plan->ranks[to].resend += end - std::min(end, received);
     }
   }
   return "";
@@ -228,7 +114,7 @@ Start ChooseStart(logging::Environment* environment, const StartOptions& options
     start.line = FindRecoveryLine(options.line, std::move(from));
     if (!start.line.refusals.empty()) return Joined(start.line.refusals);
     start.plan = MakePlan(job, findings, start.line, options.nodes_now, options.lost_nodes);
-    return Enter(candidate, findings, start.line, &start.plan);
+    return Enter(candidate, findings, start.line, &start.plan).why;
   };
   std::vector<std::string> reasons;
   bool any = false;  // there are checkpoints
@@ -252,8 +138,8 @@ Start ChooseStart(logging::Environment* environment, const StartOptions& options
               fmt::format("it is of {} ranks, the job has {}", report.identity.np, job.np));
         }
         for (int rank = 0; rank < job.np; ++rank) {
-          ReadRank(environment, checkpoint::RankPath(options.job_directory, csn, rank), job.np,
-                   &candidate);
+          AddRank(environment, checkpoint::RankPath(options.job_directory, csn, rank), job.np,
+                  &candidate);
         }
         if (const std::string wrong = checkpoint::Contradiction(candidate.cuts); !wrong.empty())
           throw checkpoint::StoreError(wrong);
@@ -297,6 +183,12 @@ Start ChooseStart(logging::Environment* environment, const StartOptions& options
   reasons.push_back(reasons.empty() && !any ? refusal
                                             : NameOf(initial) + " is not used: " + refusal);
   throw RecoveryError("the job can't be recovered: " + Joined(reasons));
+}
+
+void RemoveNewerOwn(logging::Environment* environment, const std::string& job_directory,
+                    const std::vector<OwnCheckpoint>& newer) {
+  for (const OwnCheckpoint& each : newer)
+    environment->Remove(checkpoint::OwnPath(job_directory, each.rank, each.csn));
 }
 
 void RemoveNewer(logging::Environment* environment, const std::string& job_directory,

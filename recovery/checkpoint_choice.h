@@ -20,6 +20,12 @@ struct StartOptions {
   std::optional<std::uint32_t> wanted;
 };
 
+// One of a rank's own (JOBDIR/rank-<r>/checkpoint-<csn>.h5).
+struct OwnCheckpoint {
+  int rank = -1;
+  std::uint32_t csn = 0;
+};
+
 struct Start {
   RecoveryLine line;
   ReplayPlan plan;
@@ -27,6 +33,8 @@ struct Start {
   std::vector<std::string> remarks;
   // Checkpoints that are newer than the start: their numbers are given out again.
   std::vector<std::uint32_t> newer;
+  bool own = false;  // each rank starts from its own checkpoint (own_checkpoint_choice.h)
+  std::vector<OwnCheckpoint> newer_own;
 };
 
 // Tries the permanent checkpoints of the job, the newest first, and then the initial state: the
@@ -39,6 +47,8 @@ Start ChooseStart(logging::Environment* environment, const StartOptions& options
                   const std::vector<RankEvidence>& evidence);
 
 // Removes the checkpoints that are newer than the start. After CommitPlan.
+void RemoveNewerOwn(logging::Environment* environment, const std::string& job_directory,
+                    const std::vector<OwnCheckpoint>& newer);
 void RemoveNewer(logging::Environment* environment, const std::string& job_directory,
                  const std::vector<std::uint32_t>& newer);
 

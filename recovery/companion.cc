@@ -106,12 +106,18 @@ void Companion::ShowHeldAtCheckpoint(const JobDescription& job, const ReleasedOu
   show(error_.get(), released.stderr_bytes, &HeldRecord::standard_error);
 }
 
-// Coordinated mode, at a cut: what is held back goes to stable storage.
+// Coordinated mode, and where a rank takes checkpoints of its own, at a cut: what is held back goes
+// to stable storage. An own checkpoint may be taken when the job has failed already and nobody
+// reads its output any more: so what may be taken back goes there too.
 void Companion::KeepHeld() {
-  if (facts_.mode != "coordinated") return;
+  if (facts_.mode != "coordinated" && !facts_.own_checkpoints) return;
+  const auto held = [this](const OutputGate& gate) {
+    if (!facts_.own_checkpoints) return HeldPiece{gate.held_start(), gate.Held()};
+    return HeldPiece{gate.held_start() - gate.recent().size(), gate.recent() + gate.Held()};
+  };
   HeldRecord record;
-  if (output_) record.standard_output = {output_->held_start(), output_->Held()};
-  if (error_) record.standard_error = {error_->held_start(), error_->Held()};
+  if (output_) record.standard_output = held(*output_);
+  if (error_) record.standard_error = held(*error_);
   const std::string path = HeldPath(facts_.job_directory, facts_.rank);
   if (record.standard_output.bytes.empty() && record.standard_error.bytes.empty()) {
     unlink(path.c_str());

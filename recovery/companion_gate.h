@@ -36,6 +36,9 @@ class OutputGate {
   // What is held back, and where in the stream it begins.
   [[nodiscard]] std::string Held() const { return held_.Copy(); }
   [[nodiscard]] std::uint64_t held_start() const { return released_; }
+  // The last bytes shown, as many as the reader's pipe may hold and lose: TakeBackUnread may take
+  // them back.
+  [[nodiscard]] const std::string& recent() const { return recent_; }
   // What is taken meanwhile is neither shown nor counted: a program that was started from
   // registered state writes again what it had written in front of its checkpoint.
   void BeginDropping() { dropping_ = true; }

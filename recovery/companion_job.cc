@@ -114,6 +114,7 @@ CompanionFactsChecked CheckFacts(const logging::CompanionFacts& facts) {
   checked.causal_f = facts.causal_f;
   checked.flush_events = facts.flush_events != 0;
   checked.keep = facts.keep != 0;
+  checked.own_checkpoints = facts.own_checkpoints != 0;
   checked.mode = Terminated(facts.mode, sizeof facts.mode, "mode");
   checked.failure_unit = Terminated(facts.failure_unit, sizeof facts.failure_unit, "failure unit");
   checked.job_name = Terminated(facts.job_name, sizeof facts.job_name, "job name");

@@ -19,6 +19,7 @@ struct CompanionFactsChecked {
   int causal_f = 1;
   bool flush_events = false;
   bool keep = false;
+  bool own_checkpoints = false;
   std::string mode, failure_unit, job_name, node, mpi_version, ftmpi_version;
   std::string job_directory, local_directory, status_path;
 };

@@ -1,6 +1,7 @@
 // Output that a rank's companion held back when a checkpoint was made, on stable storage
-// (coordinated mode): a recovery that starts from the checkpoint shows it, since the program does
-// not write it again. Format: recovery/JOB_DIRECTORY.md. All functions throw JobDirectoryError.
+// (coordinated mode, checkpoints of its own): a recovery that starts from the checkpoint shows it,
+// since the program does not write it again. Format: recovery/JOB_DIRECTORY.md. All functions throw
+// JobDirectoryError.
 #pragma once
 
 #include <cstdint>

@@ -4,7 +4,8 @@ find_package(nlohmann_json REQUIRED)
 find_package(CLI11 REQUIRED)
 
 add_library(ftmpi_recovery STATIC
-  checkpoint_choice.cc checkpoint_delivery.cc checkpoint_gathering.cc engine_record.cc registered_choice.cc evidence.cc history.cc inventory.cc job_checks.cc job_lock.cc launcher_command.cc node_survey.cc
+  checkpoint_choice.cc checkpoint_delivery.cc checkpoint_gathering.cc own_checkpoint_choice.cc start_candidate.cc
+  engine_record.cc registered_choice.cc evidence.cc history.cc inventory.cc job_checks.cc job_lock.cc launcher_command.cc node_survey.cc
   log_coverage.cc module_builds.cc payload_scan.cc progress.cc recover_command.cc recovery_line.cc relaunch.cc replay_plan.cc stdin_position.cc)
 target_link_libraries(ftmpi_recovery
   PUBLIC ftmpi_flags ftmpi_recovery_core ftmpi_logging ftmpi_job_directory fmt::fmt

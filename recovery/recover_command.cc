@@ -23,6 +23,7 @@
 #include "recovery/job_checks.h"
 #include "recovery/job_lock.h"
 #include "recovery/node_survey.h"
+#include "recovery/own_checkpoint_choice.h"
 #include "recovery/progress.h"
 #include "recovery/registered_choice.h"
 #include "recovery/stdin_position.h"
@@ -325,6 +326,8 @@ Examination Examine(const CommandOptions& options) {
                           examination.lost_nodes);
     EnterRegistered(*registered, &start.plan);
     start.remarks = registered->remarks;
+  } else if (HasOwnCheckpoints(environment, options.job_directory, job.np)) {
+    start = ChooseOwnStart(environment, start_options, job, examination.findings, evidence);
   } else {
     if (mode != logging::Mode::kCoordinated) {
       for (const std::string& remark :
@@ -338,6 +341,8 @@ Examination Examine(const CommandOptions& options) {
   examination.line = std::move(start.line);
   examination.plan = std::move(start.plan);
   examination.newer_checkpoints = std::move(start.newer);
+  examination.newer_own = std::move(start.newer_own);
+  examination.own_checkpoints = start.own;
   ShowRemarks(options, examination.line.remarks);
   for (const std::string& doubt : examination.line.doubts) {
     NeedsForce(options, doubt,
@@ -358,7 +363,9 @@ int Relaunch(const CommandOptions& options, Examination* examination) {
   JobDescription* job = &examination->job;
   RelaunchOptions launch_options = LaunchOptions(options, examination->this_node);
   launch_options.epoch = plan.epoch;
-  if (!plan.ranks.empty()) launch_options.checkpoint_csn = plan.ranks.front().checkpoint_csn;
+  launch_options.own_checkpoints = examination->own_checkpoints;
+  if (!plan.ranks.empty() && !launch_options.own_checkpoints)
+    launch_options.checkpoint_csn = plan.ranks.front().checkpoint_csn;
   std::vector<std::uint64_t> events;
   for (const PlanRank& each : plan.ranks) {
     launch_options.nodes.push_back(each.node_now);
@@ -373,6 +380,7 @@ int Relaunch(const CommandOptions& options, Examination* examination) {
 
   CommitPlan(environment, options.job_directory, plan, examination->line, job);
   RemoveNewer(environment, options.job_directory, examination->newer_checkpoints);
+  RemoveNewerOwn(environment, options.job_directory, examination->newer_own);
   BlockSignals();
   const pid_t mpirun = StartProgram(launch);
   if (input >= 0) close(input);

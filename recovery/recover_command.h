@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "recovery/checkpoint_choice.h"
 #include "recovery/evidence.h"
 #include "recovery/job_directory.h"
 #include "recovery/recovery_line.h"
@@ -41,6 +42,8 @@ struct Examination {
   RecoveryLine line;
   ReplayPlan plan;
   std::vector<std::uint32_t> newer_checkpoints;  // than the start; they go when the plan counts
+  bool own_checkpoints = false;                  // each rank starts from its own
+  std::vector<OwnCheckpoint> newer_own;          // as newer_checkpoints
 };
 
 // Reads job.json, asks the nodes, computes recovery line and plan. Writes nothing but

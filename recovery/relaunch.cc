@@ -144,8 +144,9 @@ Launch MakeLaunch(const JobDescription& job, const RelaunchOptions& options) {
   variables["FTMPI_LOCAL"] = job.local_directory;
   arguments.insert(arguments.end(),
                    {"-x", "FTMPI_JOBDIR", "-x", "FTMPI_RECOVER_EPOCH", "-x", "FTMPI_LOCAL"});
-  if (options.checkpoint_csn != 0) {
-    variables["FTMPI_RESTART_CSN"] = std::to_string(options.checkpoint_csn);
+  if (options.own_checkpoints || options.checkpoint_csn != 0) {
+    variables["FTMPI_RESTART_CSN"] =
+        options.own_checkpoints ? "own" : std::to_string(options.checkpoint_csn);
     arguments.insert(arguments.end(), {"-x", "FTMPI_RESTART_CSN"});
   }
   arguments.insert(arguments.end(), options.extra.begin(), options.extra.end());

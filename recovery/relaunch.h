@@ -25,6 +25,7 @@ struct RelaunchOptions {
   std::string job_directory;       // absolute
   std::uint32_t epoch = 0;         // that starts
   std::uint32_t checkpoint_csn = 0;  // that all ranks start from; 0: the initial state
+  bool own_checkpoints = false;      // each from its own instead, as its replay log says
   std::string hostfile;              // path for the hostfile, if one is needed
   Variables current;                 // this process's environment
 };

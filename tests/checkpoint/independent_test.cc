@@ -74,6 +74,45 @@ TEST(IndependentTest, NothingGoesBeforeTheRecoveryStateHasPassedTheCheckpoint) {
   EXPECT_EQ(host.calls, (Calls{"take 3", "discard 2", "trim events 9"}));
 }
 
+TEST(IndependentTest, OlderCheckpointsStayIfThatIsAskedFor) {
+  RecordingHost host;
+  UncoordinatedConfiguration configuration = Configured(1, 4);
+  configuration.keep = 2;
+  IndependentCheckpoints rank(configuration, &host);
+  rank.OnCommittable(100);
+  for (int i = 0; i < 3; ++i) rank.OnMessage(rank.ChannelOf(2));
+  Take(&rank, 1, 4);
+  rank.OnMessage(rank.ChannelOf(2));
+  Take(&rank, 2, 5);
+  // With one effective checkpoint the initial state is the second that stays: it needs everything.
+  // With two of them the older one is what is needed least far back.
+  EXPECT_EQ(host.calls, (Calls{"take 1", "take 2", "trim events 4", "tell 2 3"}));
+  EXPECT_EQ(rank.kept().size(), 2u);
+  host.calls.clear();
+  Take(&rank, 3, 9);
+  EXPECT_EQ(host.calls, (Calls{"take 3", "discard 1", "trim events 5", "tell 2 4"}));
+  EXPECT_EQ(rank.kept().size(), 2u);
+}
+
+TEST(IndependentTest, TheFirstIntervalIsShorterByThePhase) {
+  RecordingHost host;
+  UncoordinatedConfiguration configuration = Configured(1, 4);
+  configuration.interval = 100;
+  configuration.phase = 70;
+  IndependentCheckpoints rank(configuration, &host);
+  rank.OnTick(1000);
+  rank.OnTick(1029);
+  EXPECT_EQ(host.calls, Calls{});
+  rank.OnTick(1030);
+  EXPECT_EQ(host.calls, Calls{"take 1"});
+  rank.Cut(1, 1);
+  rank.OnTaken(1, true);
+  rank.OnTick(1129);
+  EXPECT_EQ(host.calls, Calls{"take 1"});
+  rank.OnTick(1130);
+  EXPECT_EQ(host.calls, (Calls{"take 1", "take 2"}));
+}
+
 TEST(IndependentTest, AFailedCheckpointLeavesTheOneBefore) {
   RecordingHost host;
   IndependentCheckpoints rank(Configured(1, 4), &host);

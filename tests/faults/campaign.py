@@ -34,6 +34,7 @@ import mpi_jobs  # noqa: E402
 
 DESCRIPTION = "job.json"  # in a job directory, as soon as MPI_Init has finished
 FIRST_CHECKPOINT = "checkpoint-1/checkpoint.h5"  # in a job directory, when its first checkpoint is complete
+FIRST_OWN_CHECKPOINT = "rank-0/checkpoint-1.h5"  # the same with FT_CKPT=independent, of rank 0
 KINDS = ("one", "rank0", "two", "again", "inject")
 INJECTED_CALLS = ("MPI_Send", "MPI_Recv", "MPI_Isend", "MPI_Irecv", "MPI_Iprobe", "MPI_Testsome", "MPI_Bcast",
                   "MPI_Waitall", "MPI_Finalize", "MPI_Init")
@@ -191,7 +192,7 @@ class Campaign:
         row["runs"] += 1
         row["killed"] += sum(len(o.killed) for o in outcomes) + (key[2] == "inject" and len(outcomes) > 1)
         row["recoveries"] += len(outcomes) - 1
-        row["checkpoints"] += sum(re.search(rb"^ +0 .* checkpoint \d+ ", o.stderr, re.M) is not None
+        row["checkpoints"] += sum(re.search(rb"^ +\d+ .* checkpoint \d+ ", o.stderr, re.M) is not None
                                   for o in outcomes[1:])
         stdout = b"".join(o.stdout for o in outcomes)
         stderr = b"".join(o.stderr for o in outcomes)
@@ -213,7 +214,8 @@ class Campaign:
     def case(self, program, mode, kind, number):
         choice = random.Random(f"{self.options.seed}/{program.name}/{mode}/{kind}/{number}")
         # With checkpoints mostly once there is one, now and then before.
-        landmark = FIRST_CHECKPOINT if self.options.checkpoints and choice.random() < 0.8 else DESCRIPTION
+        first = FIRST_OWN_CHECKPOINT if "FT_CKPT=independent" in self.options.set else FIRST_CHECKPOINT
+        landmark = first if self.options.checkpoints and choice.random() < 0.8 else DESCRIPTION
         begun, usual = self.usual_time(program, mode, landmark)
         victims = {"rank0": [0], "two": choice.sample(range(program.np), 2)}.get(
             kind, [choice.randrange(program.np)])

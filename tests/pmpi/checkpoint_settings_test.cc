@@ -26,7 +26,7 @@ class CheckpointSettingsTest : public testing::Test {
   static void Clear() {
     for (const char* name :
          {"FT_CKPT_INTERVAL", "FT_MTBF", "FT_CKPT_EVERY", "FT_CKPT_SIGNAL", "FT_CKPT_TIMEOUT",
-          "FT_CKPT_TRANSIT", "FT_MTV_STRATEGY", "FT_CKPT_LEVELS"}) {
+          "FT_CKPT_TRANSIT", "FT_MTV_STRATEGY", "FT_CKPT_LEVELS", "FT_CKPT"}) {
       unsetenv(name);
     }
   }
@@ -121,11 +121,26 @@ TEST_F(CheckpointSettingsTest, Protocols) {
             MtvStrategy::kPessimistic);
 }
 
+TEST_F(CheckpointSettingsTest, Kinds) {
+  EXPECT_EQ(Read({}).kind, checkpoint::CheckpointKind::kCoordinated);
+  EXPECT_EQ(Read({{"FT_CKPT", "coordinated"}}).kind, checkpoint::CheckpointKind::kCoordinated);
+  EXPECT_EQ(Read({{"FT_CKPT", "independent"}}).kind, checkpoint::CheckpointKind::kIndependent);
+  // What belongs to the coordination of the others.
+  for (const Variables& with :
+       {Variables{{"FT_CKPT_TRANSIT", "ack"}}, Variables{{"FT_MTV_STRATEGY", "optimistic"}},
+        Variables{{"FT_CKPT_INTERVAL", "auto"}, {"FT_MTBF", "60"}}}) {
+    Variables variables = with;
+    variables["FT_CKPT"] = "independent";
+    EXPECT_THAT(Refusal(variables),
+                AllOf(HasSubstr(with.begin()->first), HasSubstr("FT_CKPT=independent")));
+  }
+}
+
 TEST_F(CheckpointSettingsTest, WrongValuesAreNamed) {
   const Variables wrong = {
-      {"FT_CKPT_INTERVAL", "soon"},  {"FT_CKPT_EVERY", "0"}, {"FT_CKPT_SIGNAL", "KILL"},
-      {"FT_CKPT_TIMEOUT", "0"},      {"FT_MTBF", "-3"},      {"FT_CKPT_TRANSIT", "magic"},
-      {"FT_MTV_STRATEGY", "hopeful"}};
+      {"FT_CKPT_INTERVAL", "soon"},   {"FT_CKPT_EVERY", "0"}, {"FT_CKPT_SIGNAL", "KILL"},
+      {"FT_CKPT_TIMEOUT", "0"},       {"FT_MTBF", "-3"},      {"FT_CKPT_TRANSIT", "magic"},
+      {"FT_MTV_STRATEGY", "hopeful"}, {"FT_CKPT", "together"}};
   for (const auto& [name, value] : wrong) {
     EXPECT_THAT(Refusal({{name, value}}), AllOf(HasSubstr(name), HasSubstr(value)));
   }
@@ -145,7 +160,7 @@ TEST_F(CheckpointSettingsTest, EachValueIsAgreedUpon) {
        {Variables{{"FT_CKPT_INTERVAL", "2"}}, Variables{{"FT_CKPT_EVERY", "7"}},
         Variables{{"FT_CKPT_SIGNAL", "USR1"}}, Variables{{"FT_CKPT_TRANSIT", "ack"}},
         Variables{{"FT_MTV_STRATEGY", "optimistic"}}, Variables{{"FT_CKPT_TIMEOUT", "2"}},
-        Variables{{"FT_MTBF", "10"}}}) {
+        Variables{{"FT_MTBF", "10"}}, Variables{{"FT_CKPT", "independent"}}}) {
     EXPECT_NE(AgreedCheckpointValues(Read(different)), plain) << different.begin()->first;
   }
 }

@@ -100,5 +100,27 @@ TEST(RecoveryLineFromCheckpoint, EventsInFrontOfItAreNotNeeded) {
   EXPECT_FALSE(FindRecoveryLine(LineOptions(), evidence).refusals.empty());
 }
 
+// Independent checkpoints: rank 1 had received 14 messages at its own cut, rank 0 had sent 10.
+const std::vector<CutRecord> kReceiverAhead = {Cut(0, {{1, 10, 0}}), Cut(1, {{0, 0, 14}})};
+
+TEST(LogCoverage, WhatAReceiverHasAlreadyMustBeInTheLog) {
+  EXPECT_TRUE(UseOfLog(0, true, Log(0, 14), kReceiverAhead).usable);
+  EXPECT_TRUE(UseOfLog(0, true, Log(12, 8), kReceiverAhead).usable);
+  // Lost, cut off in front of message 14, or without anything.
+  for (const LogUse& use :
+       {UseOfLog(0, false, Log(0, 20), kReceiverAhead),
+        UseOfLog(0, true, Log(0, 13), kReceiverAhead), UseOfLog(0, true, {}, kReceiverAhead)}) {
+    EXPECT_FALSE(use.usable);
+    EXPECT_THAT(use.refusal, HasSubstr("rank 1 had received messages"));
+    EXPECT_EQ(use.obstacle, 1);
+  }
+}
+
+TEST(LogCoverage, WhoseMessagesAreLostStandsInTheWay) {
+  const LogUse use = UseOfLog(0, false, Log(0, 20), kTwoInTransit);
+  EXPECT_THAT(use.refusal, HasSubstr("in transit"));
+  EXPECT_EQ(use.obstacle, 0);
+}
+
 }  // namespace
 }  // namespace ftmpi::recovery
