@@ -139,7 +139,8 @@ class EngineHost : public checkpoint::CoordinationHost {
   void Discard(Csn csn) override {
     if (g_checkpoints->writer != 0 && g_checkpoints->writing == csn)
       g_checkpoints->discarded = true;
-    g_wanted = g_wanted && g_checkpoints->participant->due() != 0;
+    // What was kept back for its cut is taken in by TryCut, not from within the participant.
+    g_wanted = !g_checkpoints->kept.empty() || (g_wanted && g_checkpoints->participant->due() != 0);
   }
   void FlushInTransit(Csn /*csn*/) override {
     in_transit::WantWriting(g_checkpoints->names.job, g_checkpoints->names.job_directory);
@@ -492,7 +493,9 @@ void TryCut() {
   if (g_no_cut != 0) return;
   const Csn csn = Due();
   if (csn == 0) {
+    // Given up by others.
     g_wanted = false;
+    ReleaseKept();
     return;
   }
   // Its end may be far off.
@@ -508,7 +511,11 @@ void TryCut() {
   if (!wait) {
     g_wanted = false;
     engine::PullUnexpected();
-    if (Due() != csn) return;  // given up meanwhile
+    if (Due() != csn) {  // given up meanwhile
+      g_wanted = Due() != 0;
+      ReleaseKept();
+      return;
+    }
     g_wanted = true;
     wait = blocked();
   }
